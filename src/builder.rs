@@ -1,0 +1,308 @@
+//! The builder: settings, their limits, and what follows from them.
+
+use crate::adapt::Adapt;
+use crate::cache::{Cache, Inner};
+use crate::expiry::{CoarseTicker, Expiry, Span, Ticker, Time};
+use crate::listener::{Cause, Listener};
+use crate::policy::Policy;
+use crate::shard::{Limits, Plan, Shard, entry_bytes};
+use crate::stats::Stripes;
+use crate::store::Store;
+use crate::sync::atomic::AtomicBool;
+use crate::weight::{Budget, HeapSize, Weigh, Weigher};
+use crate::{BuildError, RandomState};
+use std::fmt;
+use std::hash::BuildHasher;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The most shards a cache can have.
+const MAX_SHARDS: usize = 4096;
+/// Entries below which a shard is not worth its own window and sketch.
+const ENTRIES_PER_SHARD: u64 = 2048;
+/// Bytes, likewise.
+const BYTES_PER_SHARD: u64 = 4 << 20;
+/// Entries of a shard that may wait for readers before they are dropped.
+const WAITING: usize = 256;
+/// The least allowance for what waits, in a budget of bytes.
+const LEAST_ALLOWANCE: u64 = 1 << 20;
+
+/// How much a cache may hold.
+enum Capacity<K, V> {
+    Entries(u64),
+    Weight(u64),
+    Bytes(u64, Weigh<K, V>),
+}
+
+/// Describes a cache. Made by [`Cache::builder`].
+///
+/// One of [`capacity`](Self::capacity), [`capacity_weight`](Self::capacity_weight) and
+/// [`capacity_bytes`](Self::capacity_bytes) must be given; everything else has a default.
+///
+/// ```
+/// use std::time::Duration;
+/// use pinyon::{Cache, Policy};
+///
+/// let cache: Cache<u64, String> = Cache::builder()
+///     .capacity(100_000)
+///     .policy(Policy::ClockTinyLfu)
+///     .time_to_live(Duration::from_secs(600))
+///     .build()?;
+/// # Ok::<(), pinyon::BuildError>(())
+/// ```
+#[must_use = "a builder does nothing until it is built"]
+pub struct Builder<K, V, S = RandomState> {
+    capacities: Vec<(&'static str, Capacity<K, V>)>,
+    weigher: Option<Weigh<K, V>>,
+    policy: Policy,
+    ttl: Option<Duration>,
+    tti: Option<Duration>,
+    rule: Option<Arc<dyn Expiry<K, V>>>,
+    time: Option<Time>,
+    shards: Option<usize>,
+    listener: Option<Listener<K, V>>,
+    statistics: bool,
+    dated: bool,
+    hasher: S,
+    _pairs: PhantomData<fn(K, V)>,
+}
+
+impl<K, V> Builder<K, V> {
+    pub(crate) fn new() -> Self {
+        Builder {
+            capacities: Vec::new(),
+            weigher: None,
+            policy: Policy::default(),
+            ttl: None,
+            tti: None,
+            rule: None,
+            time: None,
+            shards: None,
+            listener: None,
+            statistics: true,
+            dated: false,
+            hasher: RandomState::new(),
+            _pairs: PhantomData,
+        }
+    }
+}
+
+impl<K, V, S> Builder<K, V, S> {
+    fn with(mut self, setting: &'static str, capacity: Capacity<K, V>) -> Self {
+        self.capacities.push((setting, capacity));
+        self
+    }
+
+    /// At most so many entries. 1 or more.
+    pub fn capacity(self, entries: u64) -> Self {
+        self.with("capacity", Capacity::Entries(entries))
+    }
+
+    /// Entries of at most this weight together, in units of your own: what [`weigher`](Self::weigher) says, or
+    /// [`InsertOptions::weight`](crate::InsertOptions::weight), or 1. 1 or more.
+    pub fn capacity_weight(self, weight: u64) -> Self {
+        self.with("capacity_weight", Capacity::Weight(weight))
+    }
+
+    /// Keys, values and the library's own part of each entry in at most so many bytes. At least 1024.
+    ///
+    /// The bytes on the heap come from [`HeapSize`]; for types that do not have it see
+    /// [`capacity_bytes_with`](Self::capacity_bytes_with).
+    ///
+    /// ```
+    /// use pinyon::Cache;
+    /// let cache = Cache::<String, Vec<u8>>::builder().capacity_bytes(64 << 20).build()?;
+    /// cache.insert("page".into(), vec![0; 4096]);
+    /// assert!(cache.weight() > 4096 + 4);
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    pub fn capacity_bytes(self, bytes: u64) -> Self
+    where
+        K: HeapSize,
+        V: HeapSize,
+    {
+        let weigh = |key: &K, value: &V| (key.heap_bytes().saturating_add(value.heap_bytes())) as u64;
+        self.with("capacity_bytes", Capacity::Bytes(bytes, Arc::new(weigh)))
+    }
+
+    /// As [`capacity_bytes`](Self::capacity_bytes), with a function that tells the bytes which a key and a value own on the
+    /// heap. What the library itself needs is added to them.
+    pub fn capacity_bytes_with(self, bytes: u64, heap: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
+        self.with("capacity_bytes_with", Capacity::Bytes(bytes, Arc::new(heap)))
+    }
+
+    /// Weighs entries, for [`capacity_weight`](Self::capacity_weight). Asked once for each write, under no lock. Zero is
+    /// a weight: such an entry takes no room and is never evicted.
+    pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
+        self.weigher = Some(Arc::new(weigher));
+        self
+    }
+
+    /// Which entries leave when room is needed.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// How long an entry lives after it was written. Zero: it is expired at once. Longer than 584 years: for ever.
+    pub fn time_to_live(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// How long an entry lives after it was last read or written.
+    pub fn time_to_idle(mut self, tti: Duration) -> Self {
+        self.tti = Some(tti);
+        self
+    }
+
+    /// A rule that gives every entry its own lifetime.
+    pub fn expiry(mut self, rule: impl Expiry<K, V> + 'static) -> Self {
+        self.rule = Some(Arc::new(rule));
+        self
+    }
+
+    /// Where the time comes from, in place of [`CoarseTicker`]: [`PreciseTicker`](crate::PreciseTicker),
+    /// [`ManualTicker`](crate::ManualTicker), or your own.
+    pub fn ticker(mut self, ticker: impl Ticker) -> Self {
+        self.time = Some(Time::Custom(Arc::new(ticker)));
+        self
+    }
+
+    /// How keys are hashed, in place of ahash with seeds of its own. One that can be predicted from outside lets others
+    /// choose keys that collide.
+    pub fn hasher<T: BuildHasher>(self, hasher: T) -> Builder<K, V, T> {
+        let Builder { capacities, weigher, policy, ttl, tti, rule, time, shards, listener, statistics, dated, .. } = self;
+        let _pairs = PhantomData;
+        Builder { capacities, weigher, policy, ttl, tti, rule, time, shards, listener, statistics, dated, hasher, _pairs }
+    }
+
+    /// How many shards writers are spread over, 1 to 4096. By default four for each core, and one for every 2048 entries
+    /// or 4 MiB at most. What fits into the cache does not depend on it.
+    pub fn shards(mut self, shards: usize) -> Self {
+        self.shards = Some(shards);
+        self
+    }
+
+    /// A function that is told what leaves the cache, and why: each entry once, in order for each key, before the call
+    /// that made it leave returns (or, if that entry's key is being told of at that moment, before that telling ends). It runs
+    /// under no lock and may call the cache. A panic in it reaches the caller and disables nothing.
+    pub fn listener(mut self, listener: impl Fn(&K, &V, Cause) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// Whether hits and misses are counted; they are unless this says no.
+    pub fn statistics(mut self, on: bool) -> Self {
+        self.statistics = on;
+        self
+    }
+
+    /// Keeps the time of writing of every entry, at 32 bytes each, so that [`Cache::metadata`] tells the age of entries
+    /// without a lifetime too.
+    pub fn track_age(mut self, on: bool) -> Self {
+        self.dated = on;
+        self
+    }
+}
+
+impl<K, V, S: BuildHasher> Builder<K, V, S> {
+    /// Makes the cache. Costs microseconds and kilobytes whatever the capacity.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is missing, out of range or at odds with another: the error names it, what was given and what is
+    /// allowed.
+    pub fn build(mut self) -> Result<Cache<K, V, S>, BuildError> {
+        let (setting, capacity) = self.take_capacity()?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let overhead = entry_bytes::<K, V>();
+        let timed = self.ttl.is_some() || self.tti.is_some() || self.rule.is_some() || self.dated;
+        let (amount, weigher, expected, waiting) = match capacity {
+            Capacity::Entries(0) | Capacity::Weight(0) => return Err(BuildError::new(setting, 0, "1 or more")),
+            Capacity::Bytes(bytes, _) if bytes < 1024 => return Err(BuildError::new(setting, bytes, "1024 bytes or more")),
+            Capacity::Entries(entries) => (entries, Weigher::One, entries, entries / 64),
+            Capacity::Weight(weight) => {
+                let weigher = self.weigher.take().unwrap_or_else(|| Arc::new(|_, _| 1));
+                (weight, Weigher::Units(weigher), 0, weight / 64)
+            }
+            Capacity::Bytes(bytes, heap) => {
+                (bytes, Weigher::Bytes(heap), 0, (bytes / 64).max(LEAST_ALLOWANCE.min(bytes / 8)))
+            }
+        };
+        if self.weigher.is_some() {
+            return Err(BuildError::new("weigher", format!("given beside {setting}"), "beside capacity_weight only"));
+        }
+        let shards = self.shard_count(&weigher, amount, cores)?;
+        let seed = self.hasher.hash_one(0x5EED_u64);
+        let limits = self.limits(&weigher, expected / shards as u64, waiting / shards as u64);
+        let plan = |shard: usize| Plan {
+            expected: usize::try_from(expected).unwrap_or(usize::MAX) / shards,
+            policy: self.policy,
+            seed: seed.wrapping_add(shard as u64),
+            weighted: !matches!(weigher, Weigher::One),
+            dated: self.dated,
+            limits,
+        };
+        let store = Store {
+            shards: (0..shards).map(|shard| Shard::new(&plan(shard))).collect(),
+            budget: Budget::new(amount),
+            time: self.time.take().unwrap_or_else(|| Time::Coarse(CoarseTicker::new())),
+            timed: AtomicBool::new(timed),
+            listener: self.listener,
+            reads: self.statistics.then(|| Stripes::new((cores * 4).clamp(8, 64))),
+            adapt: Adapt::new(self.policy, usize::try_from(expected).unwrap_or(usize::MAX), seed),
+        };
+        let span = Span::new(self.ttl, self.tti);
+        let counted = matches!(weigher, Weigher::One);
+        let inner = Inner { store, hasher: self.hasher, weigher, overhead, span, rule: self.rule, counted };
+        Ok(Cache { inner: Arc::new(inner) })
+    }
+
+    fn take_capacity(&mut self) -> Result<(&'static str, Capacity<K, V>), BuildError> {
+        const ALLOWED: &str = "one of capacity, capacity_weight, capacity_bytes, capacity_bytes_with";
+        let Some(capacity) = self.capacities.pop() else { return Err(BuildError::new("capacity", "not given", ALLOWED)) };
+        match self.capacities.pop() {
+            None => Ok(capacity),
+            Some((other, _)) => Err(BuildError::new(other, format!("given beside {}", capacity.0), ALLOWED)),
+        }
+    }
+
+    fn shard_count(&self, weigher: &Weigher<K, V>, amount: u64, cores: usize) -> Result<usize, BuildError> {
+        match self.shards {
+            Some(shards) if (1..=MAX_SHARDS).contains(&shards) => Ok(shards),
+            Some(shards) => Err(BuildError::new("shards", shards, "1 to 4096")),
+            None => {
+                let useful = match weigher {
+                    Weigher::Bytes(_) => amount / BYTES_PER_SHARD,
+                    _ => amount / ENTRIES_PER_SHARD,
+                };
+                Ok(usize::try_from(useful).unwrap_or(MAX_SHARDS).clamp(1, (cores * 4).clamp(1, MAX_SHARDS)))
+            }
+        }
+    }
+
+    /// What may wait for readers in a shard. Entries that hold nothing to drop cost a row each while they wait; others may
+    /// be large, so fewer wait, and in a small cache fewer still.
+    fn limits(&self, weigher: &Weigher<K, V>, expected: u64, weight: u64) -> Limits {
+        let drops = std::mem::needs_drop::<K>() || std::mem::needs_drop::<V>();
+        let entries = match (drops, expected) {
+            (false, _) => WAITING,
+            (true, 0) => WAITING / 4,
+            (true, expected) => usize::try_from(expected / 16).unwrap_or(WAITING).clamp(16, WAITING / 4),
+        };
+        let entries = if crate::sync::MODEL { 1 } else { entries };
+        match weigher {
+            Weigher::One => Limits { entries, weight: u64::MAX, large: u64::MAX },
+            Weigher::Units(_) => Limits { entries, weight, large: (weight / 4).max(2) },
+            Weigher::Bytes(_) => Limits { entries, weight, large: (weight / 4).clamp(1, 64 << 10) },
+        }
+    }
+}
+
+impl<K, V, S> fmt::Debug for Builder<K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("policy", &self.policy).field("shards", &self.shards).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,363 @@
+//! The cache: hash once, choose the shard, read.
+//!
+//! Reading lives here; writing in `insert` and `compute`; iteration in `iter`; guards in `guard`. All of them
+//! run the same few steps of [`Store`].
+
+use crate::builder::Builder;
+use crate::expiry::{Deadline, Expiry, Lifetime, Span, remaining};
+use crate::guard::{Pinned, ValueRef};
+use crate::hash::Hash as Bits;
+use crate::options::{Maintained, Metadata};
+use crate::reclaim::Pin;
+use crate::settle::Rest;
+use crate::shard::{Found, Inside};
+use crate::stats::Stats;
+use crate::store::{Changed, Company, Store};
+use crate::weight::Weigher;
+use crate::{BuildError, RandomState};
+use equivalent::Equivalent;
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+
+/// A concurrent cache of bounded weight.
+///
+/// `Clone` makes another handle of the same cache. All methods take `&self` and may be called from any thread
+/// and from within the user's own code (hashing, equality, clones, drops, weigher, rule, listener, closures):
+/// none of it ever runs under a lock.
+///
+/// A read takes no lock and allocates nothing. A write locks one shard for a short while, and does a bounded
+/// amount of upkeep.
+///
+/// ```
+/// use pinyon::Cache;
+///
+/// let cache: Cache<String, u64> = Cache::builder().capacity(1000).build()?;
+/// cache.insert("apples".to_string(), 3);
+/// assert_eq!(cache.get("apples"), Some(3));
+/// assert_eq!(cache.remove("apples"), Some(3));
+/// assert_eq!(cache.get("apples"), None);
+/// # Ok::<(), pinyon::BuildError>(())
+/// ```
+pub struct Cache<K, V, S = RandomState> {
+    pub(crate) inner: Arc<Inner<K, V, S>>,
+}
+
+/// What the handles share.
+pub(crate) struct Inner<K, V, S> {
+    pub(crate) store: Store<K, V>,
+    pub(crate) hasher: S,
+    pub(crate) weigher: Weigher<K, V>,
+    /// What the library needs for one entry, in a budget of bytes.
+    pub(crate) overhead: u64,
+    pub(crate) span: Span,
+    pub(crate) rule: Option<Arc<dyn Expiry<K, V>>>,
+    /// The capacity is a number of entries.
+    pub(crate) counted: bool,
+}
+
+impl<K, V, S> Clone for Cache<K, V, S> {
+    /// Another handle of the same cache: one counter is raised.
+    fn clone(&self) -> Self {
+        Cache { inner: self.inner.clone() }
+    }
+}
+
+impl<K, V> Cache<K, V> {
+    /// Starts to describe a cache; [`Builder::build`] makes it.
+    #[must_use]
+    pub fn builder() -> Builder<K, V> {
+        Builder::new()
+    }
+}
+
+impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
+    #[inline(always)]
+    pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> Bits {
+        Bits::new(self.inner.hasher.hash_one(key))
+    }
+
+    /// Finds a live entry and leaves no trace: its shard's number and itself.
+    #[inline(always)]
+    pub(crate) fn look<'a, Q>(&'a self, inside: Inside<'a>, key: &Q) -> Option<(usize, Found<'a, K, V>)>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.look_matching(inside, self.hash(key), |stored| key.equivalent(stored))
+    }
+
+    #[inline(always)]
+    fn look_matching<'a>(
+        &'a self,
+        inside: Inside<'a>,
+        hash: Bits,
+        mut matches: impl FnMut(&K) -> bool,
+    ) -> Option<(usize, Found<'a, K, V>)> {
+        let store = &self.inner.store;
+        let shard = store.shard_of(hash);
+        let found = store.shards[shard].find(inside, hash.place(), |_, stored| matches(stored))?;
+        store.is_live(shard, found, || store.time.now()).then_some((shard, found))
+    }
+
+    /// Finds a live entry for a read: counted, used, its idle time restarted, the rule asked.
+    #[inline(always)]
+    pub(crate) fn read<'a, Q>(&'a self, inside: Inside<'a>, thread: usize, key: &Q) -> Option<Found<'a, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.read_matching(inside, thread, self.hash(key), |stored| key.equivalent(stored))
+    }
+
+    /// As [`read`](Self::read), for a key that the closure knows.
+    #[inline(always)]
+    pub(crate) fn read_matching<'a>(
+        &'a self,
+        inside: Inside<'a>,
+        thread: usize,
+        hash: Bits,
+        matches: impl FnMut(&K) -> bool,
+    ) -> Option<Found<'a, K, V>> {
+        let found = self.look_matching(inside, hash, matches);
+        if let Some(reads) = &self.inner.store.reads {
+            reads.count(thread, found.is_some());
+        }
+        let (shard, found) = found?;
+        if found.entry.record_use() && self.inner.store.adapt.samples(hash) {
+            self.inner.store.adapt.hit(hash);
+        }
+        if found.entry.is_idle() || self.inner.rule.is_some() {
+            self.after_read(hash, shard, found);
+        }
+        Some(found)
+    }
+
+    /// What a read does to the lifetime of its entry.
+    #[inline(never)]
+    fn after_read(&self, hash: Bits, shard: usize, found: Found<'_, K, V>) {
+        let store = &self.inner.store;
+        let times = store.shards[shard].times(found);
+        if let Some(times) = times {
+            times.access(store.time.now());
+        }
+        let Some(rule) = &self.inner.rule else { return };
+        let now = store.start_time();
+        let deadline = times.map_or(Deadline::NEVER, |times| times.deadline());
+        let answer = rule.after_read(&found.entry.key, &found.entry.value, remaining(deadline.hard, now));
+        if answer != Lifetime::Default {
+            // If the entry was replaced in the meantime, the answer was about another one.
+            let _: Result<(), Changed> = store.set_deadline(hash, found, deadline.read(answer, now), now);
+        }
+    }
+
+    /// Reads a value: a clone of it, or `None` if there is no live entry.
+    ///
+    /// O(1), no lock, no allocation but what `V::clone` does. Counts a hit or a miss, counts as a use of the
+    /// entry, restarts its idle time. For values that are costly to clone see [`get_ref`](Self::get_ref),
+    /// [`with`](Self::with), or store an `Arc`.
+    ///
+    /// ```
+    /// let cache = pinyon::Cache::builder().capacity(10).build()?;
+    /// cache.insert(1, "one");
+    /// assert_eq!((cache.get(&1), cache.get(&2)), (Some("one"), None));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    #[inline]
+    pub fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+        V: Clone,
+    {
+        let pin = Pin::new();
+        let found = self.read(Inside::pinned(&pin), pin.thread_number(), key)?;
+        Some(found.entry.value.clone())
+    }
+
+    /// Reads a value in place: as [`get`](Self::get), with a guard instead of a clone.
+    ///
+    /// The guard keeps this entry, and nothing else; it cannot deadlock with anything.
+    #[inline]
+    pub fn get_ref<Q>(&self, key: &Q) -> Option<ValueRef<'_, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let pin = Pin::new();
+        let entry = std::ptr::from_ref(self.read(Inside::pinned(&pin), pin.thread_number(), key)?.entry);
+        // SAFETY: found under this pin; the shard lives as long as the handle that the guard borrows.
+        #[allow(unsafe_code)]
+        Some(unsafe { ValueRef::new(pin, entry) })
+    }
+
+    /// Reads a value by way of a closure: as [`get`](Self::get), without a clone. The closure may call the cache.
+    ///
+    /// ```
+    /// let cache = pinyon::Cache::builder().capacity(10).build()?;
+    /// cache.insert("text", "a long one".to_string());
+    /// assert_eq!(cache.with("text", |text| text.len()), Some(10));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    #[inline]
+    pub fn with<Q, R>(&self, key: &Q, look: impl FnOnce(&V) -> R) -> Option<R>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.get_ref(key).map(|value| look(&value))
+    }
+
+    /// Holds the cache open for many reads, whose values are then borrowed from the guard.
+    #[inline]
+    #[must_use]
+    pub fn pin(&self) -> Pinned<'_, K, V, S> {
+        Pinned::new(self)
+    }
+
+    /// Is there a live entry? Leaves no trace: no statistics, no use, no idle time.
+    #[inline]
+    pub fn contains<Q>(&self, key: &Q) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.look(Inside::pinned(&Pin::new()), key).is_some()
+    }
+
+    /// Reads a value and leaves no trace: no statistics, no use, no idle time.
+    #[inline]
+    pub fn peek<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+        V: Clone,
+    {
+        let pin = Pin::new();
+        Some(self.look(Inside::pinned(&pin), key)?.1.entry.value.clone())
+    }
+
+    /// Reads many values under one guard; the answers are in the order of the keys. Each is a read as
+    /// [`get`](Self::get) is.
+    ///
+    /// ```
+    /// let cache = pinyon::Cache::builder().capacity(10).build()?;
+    /// cache.insert("a".to_string(), 1);
+    /// assert_eq!(cache.get_many(["a", "b"]), [Some(1), None]);
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    pub fn get_many<'q, Q>(&self, keys: impl IntoIterator<Item = &'q Q>) -> Vec<Option<V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized + 'q,
+        V: Clone,
+    {
+        let pinned = self.pin();
+        keys.into_iter().map(|key| pinned.get(key).cloned()).collect()
+    }
+
+    /// Age, remaining lifetime and weight of a live entry. Leaves no trace.
+    pub fn metadata<Q>(&self, key: &Q) -> Option<Metadata>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let pin = Pin::new();
+        let (shard, found) = self.look(Inside::pinned(&pin), key)?;
+        let store = &self.inner.store;
+        let shard = &store.shards[shard];
+        let created = shard.created(found);
+        let now = if created.is_some() { store.time.now() } else { 0 };
+        let deadline = shard.times(found).map_or(Deadline::NEVER, |times| times.deadline());
+        Some(Metadata {
+            age: created.and_then(|created| remaining(now, created)),
+            remaining: remaining(deadline.at, now),
+            idle: remaining(deadline.idle, 0),
+            weight: shard.weight_of(found.index),
+        })
+    }
+
+    /// Entries in the cache; expired ones that were not noticed yet are counted. O(shards), no lock.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner.store.shards.iter().map(|shard| shard.len()).sum()
+    }
+
+    /// Is there no entry?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The weight of all entries, and of what writers hold in reserve at this moment: never above
+    /// [`capacity`](Self::capacity). O(1).
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.inner.store.budget.used()
+    }
+
+    /// What all entries may weigh together.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        self.inner.store.budget.capacity()
+    }
+
+    /// How many shards writers are spread over.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.inner.store.shards.len()
+    }
+
+    /// A reading of the statistics. O(shards + threads); locks each shard for a moment.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.inner.store.stats()
+    }
+
+    /// Changes the capacity, in the units it was built with. A smaller one evicts by policy, at most 64 entries under one
+    /// lock, until the rest fits; other calls go on meanwhile, and never bring the weight up again.
+    ///
+    /// # Errors
+    ///
+    /// If `capacity` is 0; nothing changes then.
+    pub fn set_capacity(&self, capacity: u64) -> Result<(), BuildError> {
+        if capacity == 0 {
+            return Err(BuildError::new("set_capacity", capacity, "1 or more"));
+        }
+        let store = &self.inner.store;
+        store.budget.set_capacity(capacity);
+        if self.inner.counted {
+            let expected = usize::try_from(capacity).unwrap_or(usize::MAX) / store.shards.len();
+            (0..store.shards.len()).for_each(|shard| store.lock(shard).expect(expected));
+        }
+        store.shrink(&mut Rest::new(store, Company::Shared));
+        Ok(())
+    }
+
+    /// Does upkeep that writes would do little by little: removes expired entries, goes on with the growth of tables,
+    /// frees what waits for readers. At most `budget` steps (timers visited, buckets copied). An idle cache keeps
+    /// expired entries in memory until a write or this call comes upon them.
+    ///
+    /// ```
+    /// # let cache = pinyon::Cache::<u8, u8>::builder().capacity(10).build()?;
+    /// while !cache.maintain(1000).done {}
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    pub fn maintain(&self, budget: usize) -> Maintained {
+        self.inner.store.maintain(budget, Company::Shared)
+    }
+
+    /// Checks every invariant of the cache, at a cost in proportion to what it holds. For tests.
+    ///
+    /// # Panics
+    ///
+    /// If one is broken, or if another call is running.
+    pub fn validate(&self) {
+        if let Err(broken) = self.inner.store.check(true) {
+            panic!("the cache is broken: {broken}");
+        }
+    }
+}
+
+impl<K, V, S> fmt::Debug for Cache<K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let store = &self.inner.store;
+        f.debug_struct("Cache")
+            .field("entries", &store.shards.iter().map(|shard| shard.len()).sum::<usize>())
+            .field("weight", &store.budget.used())
+            .field("capacity", &store.budget.capacity())
+            .field("shards", &store.shards.len())
+            .finish_non_exhaustive()
+    }
+}

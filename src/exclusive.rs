@@ -1,0 +1,141 @@
+//! For callers who are alone: an interpreter that holds its lock, a program of one thread.
+//!
+//! An [`Exclusive`] reads without entering the reclaimer, and what it removes is dropped before the call returns. It also finds
+//! keys by a comparison that may fail, as an interpreter's may.
+//!
+//! This module is for language bindings. It is exempt from the promises of semantic versioning, and `unsafe`: the compiler
+//! cannot check that nobody else is there.
+
+use crate::cache::Cache;
+use crate::hash::Hash as Bits;
+use crate::options::{Compute, InsertOptions, Inserted};
+use crate::settle::Rest;
+use crate::shard::Inside;
+use crate::store::Company;
+use crate::writer::{Done, Writer};
+use equivalent::Equivalent;
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+
+/// A cache that nobody else uses while this value lives.
+///
+/// Reads borrow it, writes borrow it mutably, so a value that was read cannot be looked at after a write that might have
+/// dropped it.
+///
+/// ```
+/// use pinyon::{Cache, exclusive::Exclusive};
+///
+/// let cache = Cache::builder().capacity(10).build()?;
+/// // SAFETY: there is one thread, and no guard of this cache is alive.
+/// let mut alone = unsafe { Exclusive::new(&cache) };
+/// alone.insert("key", "value", Default::default());
+/// assert_eq!(alone.get("key"), Some(&"value"));
+/// # Ok::<(), pinyon::BuildError>(())
+/// ```
+pub struct Exclusive<'c, K, V, S> {
+    cache: &'c Cache<K, V, S>,
+}
+
+impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
+    /// # Safety
+    ///
+    /// While any borrow taken from this value is in use, or one of its methods runs: no other thread calls any method of any handle
+    /// of the cache, no [`ValueRef`](crate::ValueRef), [`Pinned`](crate::Pinned) or [`Iter`](crate::Iter) of it is alive
+    /// anywhere, and the calling thread writes to the cache only through this value. User code that a method runs
+    /// (equality, drop, listener and the others) may make an `Exclusive` of its own, if no borrow taken from this one is in use.
+    #[must_use]
+    #[allow(unsafe_code)]
+    pub unsafe fn new(cache: &'c Cache<K, V, S>) -> Self {
+        Exclusive { cache }
+    }
+
+    fn writer(&mut self) -> Writer<'c, K, V, S> {
+        Writer { cache: self.cache, company: Company::Alone }
+    }
+
+    #[allow(unsafe_code)]
+    fn inside(&self) -> Inside<'_> {
+        // SAFETY: the contract of `new`: nobody else is there, and writes need `&mut self`.
+        unsafe { Inside::exclusive() }
+    }
+
+    /// As [`Cache::get`], without a guard and without a clone.
+    #[inline]
+    pub fn get<Q>(&self, key: &Q) -> Option<&V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        Some(&self.cache.read(self.inside(), usize::MAX, key)?.entry.value)
+    }
+
+    /// As [`Cache::peek`], without a guard and without a clone.
+    #[inline]
+    pub fn peek<Q>(&self, key: &Q) -> Option<&V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        Some(&self.cache.look(self.inside(), key)?.1.entry.value)
+    }
+
+    /// Reads the entry whose key has the given hash and satisfies a comparison that may fail. `hash` is what the cache's hasher
+    /// makes of the key. The first error ends the search and is returned; the cache is as it was, but for the count of a miss.
+    ///
+    /// # Errors
+    ///
+    /// Those of `matches`.
+    pub fn find<E>(&self, hash: u64, mut matches: impl FnMut(&K) -> Result<bool, E>) -> Result<Option<(&K, &V)>, E> {
+        let mut failed = None;
+        let found = self.cache.read_matching(self.inside(), usize::MAX, Bits::new(hash), |key| match matches(key) {
+            Ok(same) => same,
+            Err(error) => {
+                failed = Some(error);
+                true
+            }
+        });
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(found.map(|found| (&found.entry.key, &found.entry.value))),
+        }
+    }
+
+    /// As [`Cache::insert_with`]; what it replaces and evicts is dropped before it returns.
+    pub fn insert(&mut self, key: K, value: V, options: InsertOptions) -> Inserted<K, V> {
+        self.writer().put(key, value, options, |_| true).into()
+    }
+
+    /// As [`Cache::insert_if_absent`].
+    pub fn insert_if_absent(&mut self, key: K, value: V, options: InsertOptions) -> Inserted<K, V> {
+        self.writer().put(key, value, options, |there| there.is_none()).into()
+    }
+
+    /// As [`Cache::compute`].
+    pub fn compute(&mut self, key: K, decide: impl FnMut(Option<&V>) -> Compute<V>) -> crate::Computed<V> {
+        let done: Done<K, V> = self.writer().compute(key, decide);
+        done.into()
+    }
+
+    /// As [`Cache::invalidate`]; `out` looks at the value before it is dropped.
+    pub fn remove<Q, R>(&mut self, key: &Q, out: impl FnOnce(&V) -> R) -> Option<R>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.writer().remove(key, |_| true, out)
+    }
+
+    /// As [`Cache::clear`].
+    pub fn clear(&mut self) {
+        let store = &self.cache.inner.store;
+        store.clear(&mut Rest::thorough(store, Company::Alone));
+    }
+
+    /// As [`Cache::maintain`].
+    pub fn maintain(&mut self, budget: usize) -> crate::Maintained {
+        self.cache.inner.store.maintain(budget, Company::Alone)
+    }
+}
+
+impl<K, V, S> fmt::Debug for Exclusive<'_, K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exclusive").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,220 @@
+//! The writing methods of [`Cache`]: insertion in its forms, removal, lifetimes.
+
+use crate::cache::Cache;
+use crate::expiry::{Deadline, Lifetime};
+use crate::options::{InsertOptions, Inserted, InsertedMany};
+use crate::reclaim::Pin;
+use crate::settle::Rest;
+use crate::shard::Inside;
+use crate::store::Company;
+use crate::writer::{Done, Writer};
+use equivalent::Equivalent;
+use std::hash::{BuildHasher, Hash};
+
+impl<K, V> From<Done<K, V>> for Inserted<K, V> {
+    fn from(done: Done<K, V>) -> Self {
+        match done {
+            Done::Added => Inserted::Added,
+            Done::Replaced => Inserted::Replaced,
+            Done::Kept(Some((key, value))) => Inserted::Kept { key, value },
+            Done::Refused(key, value, weight) => Inserted::Refused { key, value, weight },
+            Done::Removed | Done::Kept(None) => unreachable!("an insertion neither removes nor loses its pair"),
+        }
+    }
+}
+
+impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
+    pub(crate) fn writer(&self) -> Writer<'_, K, V, S> {
+        Writer { cache: self, company: Company::Shared }
+    }
+
+    /// Writes a value under a key, whatever is there, and tells what it did.
+    ///
+    /// O(1) but for making room: a heavy entry evicts as many light ones as it takes, at most 64 under one lock. An
+    /// overwrite replaces key, value, weight and lifetime, and counts as a use. What makes the entry too
+    /// heavy for the whole cache gives it back as [`Inserted::Refused`], and a previous value is gone.
+    ///
+    /// ```
+    /// use pinyon::{Cache, Inserted};
+    /// let cache = Cache::builder().capacity(10).build()?;
+    /// assert_eq!(cache.insert("a", 1), Inserted::Added);
+    /// assert_eq!(cache.insert("a", 2), Inserted::Replaced);
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    pub fn insert(&self, key: K, value: V) -> Inserted<K, V> {
+        self.insert_with(key, value, InsertOptions::new())
+    }
+
+    /// As [`insert`](Self::insert), with a lifetime or weight of its own.
+    pub fn insert_with(&self, key: K, value: V, options: InsertOptions) -> Inserted<K, V> {
+        self.writer().put(key, value, options, |_| true).into()
+    }
+
+    /// Writes the pair if the key has no live entry; else gives it back as [`Inserted::Kept`]. Atomic per key; not
+    /// a read of the entry that is there.
+    ///
+    /// ```
+    /// use pinyon::{Cache, Inserted};
+    /// let cache = Cache::builder().capacity(10).build()?;
+    /// assert_eq!(cache.insert_if_absent("a", 1), Inserted::Added);
+    /// assert_eq!(cache.insert_if_absent("a", 2), Inserted::Kept { key: "a", value: 2 });
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    pub fn insert_if_absent(&self, key: K, value: V) -> Inserted<K, V> {
+        self.writer().put(key, value, InsertOptions::new(), |there| there.is_none()).into()
+    }
+
+    /// Writes the pair if the key has a live entry; else gives it back as [`Inserted::Kept`]. Atomic per key.
+    pub fn replace(&self, key: K, value: V) -> Inserted<K, V> {
+        self.replace_if(key, value, |_| true)
+    }
+
+    /// Writes the pair if the key has a live entry whose value satisfies `condition`; else gives it back as
+    /// [`Inserted::Kept`]. Atomic per key: the value that satisfied it is the one that is replaced. The condition is asked
+    /// again when another write comes between.
+    ///
+    /// ```
+    /// use pinyon::{Cache, Inserted};
+    /// let cache = Cache::builder().capacity(10).build()?;
+    /// cache.insert("version", 7);
+    /// assert_eq!(cache.replace_if("version", 8, |&now| now == 7), Inserted::Replaced);
+    /// assert!(!cache.replace_if("version", 8, |&now| now == 7).is_stored());
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    pub fn replace_if(&self, key: K, value: V, mut condition: impl FnMut(&V) -> bool) -> Inserted<K, V> {
+        self.writer().put(key, value, InsertOptions::new(), |there| there.is_some_and(&mut condition)).into()
+    }
+
+    /// The value of the key; if it has none, `value` is written and returned. One that is too heavy is returned
+    /// without being stored. Counts as a read as [`get`](Self::get) does. Atomic per key.
+    ///
+    /// ```
+    /// let cache = pinyon::Cache::builder().capacity(10).build()?;
+    /// assert_eq!(cache.get_or_insert("a", 1), 1);
+    /// assert_eq!(cache.get_or_insert("a", 2), 1);
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    pub fn get_or_insert(&self, key: K, value: V) -> V
+    where
+        V: Clone,
+    {
+        let mut pair = (key, value);
+        loop {
+            if let Some(there) = self.get(&pair.0) {
+                return there;
+            }
+            let value = pair.1.clone();
+            match self.writer().put(pair.0, pair.1, InsertOptions::new(), |there| there.is_none()) {
+                Done::Kept(Some(again)) => pair = again,
+                _ => return value,
+            }
+        }
+    }
+
+    /// Inserts many pairs; each as [`insert`](Self::insert).
+    ///
+    /// ```
+    /// let cache = pinyon::Cache::builder().capacity(10).build()?;
+    /// let done = cache.insert_many([("a", 1), ("b", 2), ("a", 3)]);
+    /// assert_eq!((done.added, done.replaced, done.refused.len()), (2, 1, 0));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    pub fn insert_many(&self, pairs: impl IntoIterator<Item = (K, V)>) -> InsertedMany<K, V> {
+        let mut many = InsertedMany { added: 0, replaced: 0, refused: Vec::new() };
+        for (key, value) in pairs {
+            match self.insert(key, value) {
+                Inserted::Added => many.added += 1,
+                Inserted::Replaced => many.replaced += 1,
+                Inserted::Refused { key, value, .. } | Inserted::Kept { key, value } => many.refused.push((key, value)),
+            }
+        }
+        many
+    }
+
+    /// Removes an entry and returns a clone of its value. For values that cannot be cloned see
+    /// [`invalidate`](Self::invalidate): others may be looking at the value, so it cannot be handed out.
+    pub fn remove<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+        V: Clone,
+    {
+        self.writer().remove(key, |_| true, V::clone)
+    }
+
+    /// Removes an entry. True if there was a live one.
+    ///
+    /// ```
+    /// let cache = pinyon::Cache::builder().capacity(10).build()?;
+    /// cache.insert("a", 1);
+    /// assert!(cache.invalidate("a") && !cache.invalidate("a"));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    pub fn invalidate<Q>(&self, key: &Q) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.writer().remove(key, |_| true, |_| ()).is_some()
+    }
+
+    /// Removes an entry if its value satisfies `condition`. Atomic per key: the value that satisfied it is the one that
+    /// is removed. True if it was.
+    pub fn remove_if<Q>(&self, key: &Q, condition: impl FnMut(&V) -> bool) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.writer().remove(key, condition, |_| ()).is_some()
+    }
+
+    /// Counts as a use of the entry and restarts its idle time: a read whose value is not looked at. Not counted in the
+    /// statistics; the `expiry` rule is not asked. True if there is a live entry.
+    pub fn touch<Q>(&self, key: &Q) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let pin = Pin::new();
+        let Some((shard, found)) = self.look(Inside::pinned(&pin), key) else { return false };
+        let store = &self.inner.store;
+        found.entry.record_use();
+        if let Some(times) = store.shards[shard].times(found) {
+            times.access(store.time.now());
+        }
+        true
+    }
+
+    /// Gives a live entry another time to live, counted from now; [`Lifetime::Default`] is the cache's own. Counts as a
+    /// use. True if there is a live entry. The table of `event x deadline` is in the docs of [`Lifetime`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pinyon::{Cache, Lifetime};
+    /// let cache = Cache::builder().capacity(10).build()?;
+    /// cache.insert("a", 1);
+    /// assert!(cache.set_lifetime("a", Lifetime::After(Duration::from_secs(60))));
+    /// assert!(cache.metadata("a").unwrap().remaining <= Some(Duration::from_secs(60)));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    pub fn set_lifetime<Q>(&self, key: &Q, lifetime: Lifetime) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let hash = self.hash(key);
+        let store = &self.inner.store;
+        loop {
+            let pin = Pin::new();
+            let Some((shard, found)) = self.look(Inside::pinned(&pin), key) else { return false };
+            found.entry.record_use();
+            let now = store.start_time();
+            let old = store.shards[shard].times(found).map_or(Deadline::NEVER, |times| times.deadline());
+            if store.set_deadline(hash, found, old.set_lifetime(lifetime, self.inner.span, now), now).is_ok() {
+                return true;
+            }
+        }
+    }
+
+    /// Removes every entry that was there when the call began; those written meanwhile may go or stay. Nothing is left waiting
+    /// but what readers look at. At most 64 entries under one lock.
+    pub fn clear(&self) {
+        let store = &self.inner.store;
+        store.clear(&mut Rest::thorough(store, Company::Shared));
+    }
+}

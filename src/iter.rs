@@ -1,0 +1,156 @@
+//! Iteration (G17): every shard in turn, its entries in the order of their hashes.
+//!
+//! The order of hashes is the same in every table of a shard, so growth does not disturb it, and a key that is
+//! overwritten, or removed and written again, comes back to the place that has been passed: no key is seen twice. What
+//! stays in the cache for the whole of an iteration is seen once; what comes and goes meanwhile may be seen or not.
+//! No lock is taken, and between two entries no pin is held.
+
+use crate::cache::Cache;
+use crate::guard::ValueRef;
+use crate::listener::Cause;
+use crate::reclaim::Pin;
+use crate::settle::Rest;
+use crate::shard::{Found, Inside, Sighting};
+use crate::store::{Company, cause};
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+
+/// Where an iteration has come to.
+#[derive(Clone, Copy, Debug)]
+struct Cursor {
+    shard: usize,
+    /// The least hash to come.
+    from: u32,
+}
+
+impl Cursor {
+    const START: Cursor = Cursor { shard: 0, from: 0 };
+
+    /// The entries of the next hash: their shard, each key once, the live ones.
+    fn next<'a, K: Eq + Hash, V, S: BuildHasher>(
+        &mut self,
+        cache: &'a Cache<K, V, S>,
+        inside: Inside<'a>,
+    ) -> Option<(usize, Vec<Found<'a, K, V>>)> {
+        let store = &cache.inner.store;
+        while self.shard < store.shards.len() {
+            let shard = self.shard;
+            let mut found = Vec::new();
+            match store.shards[shard].next_hash(inside, self.from, &mut found) {
+                None => *self = Cursor { shard: shard + 1, from: 0 },
+                Some(hash) => {
+                    *self = match hash.checked_add(1) {
+                        Some(from) => Cursor { shard, from },
+                        None => Cursor { shard: shard + 1, from: 0 },
+                    };
+                    return Some((shard, distinct(found)));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Of entries with one hash, the first of each key: while one is being replaced both may have been found.
+fn distinct<K: Eq, V>(found: Vec<Found<'_, K, V>>) -> Vec<Found<'_, K, V>> {
+    let mut kept: Vec<Found<'_, K, V>> = Vec::with_capacity(found.len());
+    for next in found {
+        if kept.iter().all(|one| one.entry.key != next.entry.key) {
+            kept.push(next);
+        }
+    }
+    kept
+}
+
+/// Iterates over a cache: made by [`Cache::iter`].
+pub struct Iter<'a, K, V, S> {
+    cache: &'a Cache<K, V, S>,
+    cursor: Cursor,
+    /// Entries of the last hash, still to be given out.
+    ready: Vec<ValueRef<'a, K, V>>,
+}
+
+impl<'a, K: Eq + Hash, V, S: BuildHasher> Iterator for Iter<'a, K, V, S> {
+    type Item = ValueRef<'a, K, V>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.ready.is_empty() {
+            let pin = Pin::new();
+            let store = &self.cache.inner.store;
+            let (shard, found) = self.cursor.next(self.cache, Inside::pinned(&pin))?;
+            let live = found.into_iter().filter(|found| store.is_live(shard, *found, || store.time.now()));
+            let entries: Vec<_> = live.map(|found| std::ptr::from_ref(found.entry)).collect();
+            // SAFETY: found under this pin; the shard lives as long as the borrowed handle.
+            #[allow(unsafe_code)]
+            self.ready.extend(entries.into_iter().map(|entry| unsafe { ValueRef::new(pin.clone(), entry) }));
+        }
+        self.ready.pop()
+    }
+}
+
+impl<K, V, S> fmt::Debug for Iter<'_, K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Iter").field("at", &self.cursor).finish_non_exhaustive()
+    }
+}
+
+impl<'a, K: Eq + Hash, V, S: BuildHasher> IntoIterator for &'a Cache<K, V, S> {
+    type Item = ValueRef<'a, K, V>;
+    type IntoIter = Iter<'a, K, V, S>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
+    /// Iterates over the live entries, in no order that means anything, leaving no trace. Weakly consistent: what is
+    /// there throughout is seen once, no key is seen twice, writers are not held up.
+    ///
+    /// ```
+    /// let cache = pinyon::Cache::builder().capacity(10).build()?;
+    /// cache.insert_many([("a", 1), ("b", 2)]);
+    /// let mut all: Vec<_> = cache.iter().map(|entry| (*entry.key(), *entry)).collect();
+    /// all.sort();
+    /// assert_eq!(all, [("a", 1), ("b", 2)]);
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn iter(&self) -> Iter<'_, K, V, S> {
+        Iter { cache: self, cursor: Cursor::START, ready: Vec::new() }
+    }
+
+    /// Removes the live entries of which `keep` does not hold, and the expired ones; returns how many of the former. As weakly consistent as
+    /// [`iter`](Self::iter): the value that `keep` refused is the one that is removed. O(entries), one entry under a lock at a
+    /// time.
+    ///
+    /// ```
+    /// let cache = pinyon::Cache::builder().capacity(10).build()?;
+    /// cache.insert_many((0..10).map(|n| (n, n)));
+    /// assert_eq!(cache.retain(|_, value| value % 3 == 0), 6);
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    pub fn retain(&self, mut keep: impl FnMut(&K, &V) -> bool) -> usize {
+        let store = &self.inner.store;
+        let mut rest = Rest::new(store, Company::Shared);
+        let mut cursor = Cursor::START;
+        let mut removed = 0;
+        loop {
+            let pin = Pin::new();
+            let inside = Inside::pinned(&pin);
+            let Some((shard, found)) = cursor.next(self, inside) else { return removed };
+            for found in found {
+                let live = store.is_live(shard, found, || store.time.now());
+                if live && keep(&found.entry.key, &found.entry.value) {
+                    continue;
+                }
+                let sighting = Sighting { index: Some(found.index), rejected: Vec::new() };
+                let reason = cause(live, Cause::Removed);
+                let gone = store.unlink_in(shard, found.entry.hash, &sighting, reason, false, &mut rest);
+                removed += usize::from(live && gone.is_ok_and(|gone| gone));
+            }
+            drop(pin);
+            rest.settle();
+        }
+    }
+}

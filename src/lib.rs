@@ -1,0 +1,91 @@
+//! Pinyon: an in-process cache with lock-free reads.
+//!
+//! Named after the jay that hides tens of thousands of seeds and remembers where each one is.
+//!
+//! ```
+//! use std::time::Duration;
+//! use pinyon::Cache;
+//!
+//! let cache: Cache<String, String> = Cache::builder()
+//!     .capacity(10_000)
+//!     .time_to_live(Duration::from_secs(300))
+//!     .build()?;
+//!
+//! cache.insert("jay".into(), "pinyon".into());
+//! assert_eq!(cache.get("jay").as_deref(), Some("pinyon"));
+//! # Ok::<(), pinyon::BuildError>(())
+//! ```
+//!
+//! # The story
+//!
+//! A [`Cache`] is a set of shards under one exact budget. A read hashes the key, goes to a bucket of one cache line, from
+//! there to the entry, compares the key, and is done: no lock, no clock for an entry without a lifetime, no write to shared
+//! memory once the entry's small use counter is full. A write locks one shard, moves a bounded amount of upkeep along,
+//! makes room by the [`Policy`], and publishes with one store. What it removes is dropped when no reader can see it any
+//! more, which the reclaimer finds out without the readers' help. All code of yours runs under no lock.
+//!
+//! The promises are numbered in `docs/guarantees.md`, the structure is drawn in `docs/design.md`, and the decisions, with
+//! what lost against them, are in `docs/why.md`.
+//!
+//! # The modules, lowest first
+//!
+//! `sync` (the door to atomics and locks), `error`, `hash`, `weight`, `pages`; `reclaim` (when may memory go), `listener`, `stats`,
+//! `expiry` (tickers, deadlines, the wheel), `policy` (what to evict); `shard` (table, slab, entries, the write path);
+//! `adapt`, `store` and `settle` (shards under one budget); `cache`, `builder`, `options`, `writer`, `insert`, `compute`, `guard`, `iter`,
+//! [`exclusive`] (the public face).
+//!
+//! # Unsafe code
+//!
+//! Only these files hold any; each names its invariants at its head and in front of every block:
+//!
+//! * `src/sync/real.rs`
+//! * `src/reclaim.rs`
+//! * `src/expiry/ticker.rs`
+//! * `src/shard/slab.rs`
+//! * `src/shard/table.rs`
+//! * `src/shard/mod.rs`
+//! * `src/shard/write.rs`
+//! * `src/settle.rs`
+//! * `src/guard.rs`
+//! * `src/cache.rs`
+//! * `src/iter.rs`
+//! * `src/exclusive.rs`
+
+mod adapt;
+mod builder;
+mod cache;
+mod compute;
+mod error;
+pub mod exclusive;
+mod expiry;
+mod guard;
+mod hash;
+mod insert;
+mod iter;
+mod listener;
+mod options;
+mod pages;
+pub mod policy;
+mod reclaim;
+mod settle;
+mod shard;
+mod stats;
+mod store;
+mod sync;
+mod weight;
+mod writer;
+
+pub use ahash::RandomState;
+pub use builder::Builder;
+pub use cache::Cache;
+pub use compute::{Computed, KeyEntry};
+pub use equivalent::Equivalent;
+pub use error::BuildError;
+pub use expiry::{CoarseTicker, Expiry, Lifetime, ManualTicker, PreciseTicker, Ticker};
+pub use guard::{Pinned, ValueRef};
+pub use iter::Iter;
+pub use listener::Cause;
+pub use options::{Compute, InsertOptions, Inserted, InsertedMany, Maintained, Metadata};
+pub use policy::Policy;
+pub use stats::Stats;
+pub use weight::{HeapSize, block_bytes};

@@ -1,0 +1,144 @@
+//! What a single write may say, and what it is told.
+
+use crate::expiry::{Lifetime, Terms};
+use std::time::Duration;
+
+/// Options of one write: its entry's lifetime and weight.
+///
+/// ```
+/// use std::time::Duration;
+/// use pinyon::{Cache, InsertOptions};
+///
+/// let cache = Cache::builder().capacity(10).build()?;
+/// let options = InsertOptions::new().ttl(Duration::from_secs(60)).tti(Duration::from_secs(5));
+/// cache.insert_with("session", 17, options);
+/// # Ok::<(), pinyon::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InsertOptions {
+    pub(crate) terms: Terms,
+    pub(crate) weight: Option<u64>,
+}
+
+impl InsertOptions {
+    /// Nothing special: the rule and the builder's settings decide.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long the entry lives, whatever the cache's `expiry` rule and `time_to_live` say. Zero: it is
+    /// expired at once. Longer than 584 years: for ever.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.terms.ttl = Lifetime::After(ttl);
+        self
+    }
+
+    /// How long the entry lives unread, whatever the cache's `time_to_idle` says.
+    #[must_use]
+    pub fn tti(mut self, tti: Duration) -> Self {
+        self.terms.idle = Lifetime::After(tti);
+        self
+    }
+
+    /// The entry has no time-to-live and no time-to-idle, whatever the cache says.
+    #[must_use]
+    pub fn forever(mut self) -> Self {
+        self.terms = Terms { ttl: Lifetime::Never, idle: Lifetime::Never };
+        self
+    }
+
+    /// What the entry weighs, in place of the weigher's answer (which is not asked). In a cache with a
+    /// budget of bytes, all bytes, the library's own included. In a cache whose capacity is a number of entries
+    /// every entry weighs 1 and this has no effect. Zero takes no room and is never evicted.
+    #[must_use]
+    pub fn weight(mut self, weight: u64) -> Self {
+        self.weight = Some(weight);
+        self
+    }
+}
+
+/// What an insertion did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inserted<K, V> {
+    /// There was no live entry; now there is.
+    Added,
+    /// The value took the place of another.
+    Replaced,
+    /// Nothing was written, because the condition of the call did not hold. The pair comes back.
+    Kept {
+        /// The key that was given.
+        key: K,
+        /// The value that was given.
+        value: V,
+    },
+    /// The entry weighs more than the whole capacity. The pair comes back; a previous value is gone.
+    Refused {
+        /// The key that was given.
+        key: K,
+        /// The value that was given.
+        value: V,
+        /// What the entry weighs.
+        weight: u64,
+    },
+}
+
+impl<K, V> Inserted<K, V> {
+    /// Is the value in the cache now (or was, a moment ago)?
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        matches!(self, Inserted::Added | Inserted::Replaced)
+    }
+}
+
+/// What [`Cache::insert_many`](crate::Cache::insert_many) did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InsertedMany<K, V> {
+    /// Entries written where there was no live one.
+    pub added: usize,
+    /// Live entries that were written over.
+    pub replaced: usize,
+    /// Pairs that weigh more than the whole capacity.
+    pub refused: Vec<(K, V)>,
+}
+
+/// What is known of an entry beside its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metadata {
+    /// Since its value was written; for an entry that was given a lifetime only later, since then. `None` for an
+    /// entry without a lifetime, unless the cache was built with [`Builder::track_age`](crate::Builder::track_age).
+    pub age: Option<Duration>,
+    /// Until it expires, as things stand; `None` if it does not.
+    pub remaining: Option<Duration>,
+    /// How long it lives unread; `None` if that does not matter.
+    pub idle: Option<Duration>,
+    /// What it weighs.
+    pub weight: u64,
+}
+
+/// What [`Cache::maintain`](crate::Cache::maintain) did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Maintained {
+    /// Steps of work done: timers visited and buckets copied.
+    pub steps: usize,
+    /// Expired entries removed.
+    pub expired: u64,
+    /// Nothing is left to do now.
+    pub done: bool,
+}
+
+/// What the closure of [`Cache::compute`](crate::Cache::compute) wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Compute<V> {
+    /// Write this value.
+    Put(V),
+    /// Write this value, with a lifetime or weight of its own.
+    PutWith(V, InsertOptions),
+    /// Take the entry away.
+    Remove,
+    /// Leave everything as it is.
+    Keep,
+}

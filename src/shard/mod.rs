@@ -1,0 +1,349 @@
+//! A shard: the one place that knows table, slab, policy, wheel and garbage together.
+//!
+//! # What it owns
+//!
+//! Readers see [`Shard`]: the table's root and the slab's rows, all of it atomics and rows that stay put.
+//! Writers lock [`Write`], which has everything else. This file has the read path and the types; `write`
+//! has what happens under the lock.
+//!
+//! # Life of an entry
+//!
+//! ```text
+//! allocate + write bytes      (lock held, row unreachable)
+//!   -> publish in the table   (release store of the slot; from here readers find it)
+//!   -> unlink from the table  (release store; policy and wheel forget it, its weight is given back)
+//!   -> tell the listener      (no lock; only if there is one)
+//!   -> retire                 (lock; into the garbage)
+//!   -> drop key and value     (no lock; when no reader can see it)
+//!   -> free the row           (lock)
+//! ```
+//!
+//! # Invariants (each `unsafe` block names one)
+//!
+//! * **H1** An index in a slot of the table, in the policy, in the wheel, in the notices or in the garbage
+//!   names a row whose entry was written and has not been dropped.
+//! * **H2** An entry is dropped only after it was retired and a horizon allowed it, or by a caller who
+//!   vouches that nobody reads, or when the shard is dropped. So an entry found inside a pin stays until
+//!   the pin ends ([`Inside`] is the proof), and one whose address is in a hazard word stays until that ends.
+//! * **H3** Keys and values are never changed, compared, cloned or dropped while the lock is held (G24).
+//!   They are moved into their row under it, which runs no user code.
+
+mod entry;
+mod garbage;
+mod slab;
+mod table;
+mod write;
+
+pub(crate) use entry::{Entry, Times};
+pub(crate) use garbage::{Batch, Limits};
+pub(crate) use table::Located;
+pub(crate) use write::{Draft, Locked, STEP};
+
+
+use crate::policy::{Policy, Residents};
+use crate::reclaim::Pin;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Mutex, Padded};
+use slab::Chunks;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use table::Root;
+
+/// The proof that entries found now live as long as `'a`: a pin is held, or nobody else is there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inside<'a>(PhantomData<&'a Pin>);
+
+impl<'a> Inside<'a> {
+    #[inline(always)]
+    pub(crate) fn pinned(_pin: &'a Pin) -> Self {
+        Inside(PhantomData)
+    }
+
+    /// # Safety
+    ///
+    /// For `'a`, no other thread uses the cache, and the caller frees nothing that it still looks at.
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn exclusive() -> Self {
+        Inside(PhantomData)
+    }
+}
+
+/// An entry that was found.
+#[derive(Debug)]
+pub(crate) struct Found<'a, K, V> {
+    pub(crate) index: u32,
+    pub(crate) entry: &'a Entry<K, V>,
+}
+
+impl<K, V> Clone for Found<'_, K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K, V> Copy for Found<'_, K, V> {}
+
+/// What a writer's search saw: to be confirmed under the lock.
+#[derive(Debug, Default)]
+pub(crate) struct Sighting {
+    /// The entry with the key.
+    pub(crate) index: Option<u32>,
+    /// Entries of the same hash with other keys.
+    pub(crate) rejected: Vec<u32>,
+}
+
+/// How to build a shard.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Entries to be expected; 0 if unknown.
+    pub(crate) expected: usize,
+    pub(crate) policy: Policy,
+    pub(crate) seed: u64,
+    /// Weights differ, so they must be kept.
+    pub(crate) weighted: bool,
+    /// The time of writing is kept of every entry.
+    pub(crate) dated: bool,
+    pub(crate) limits: Limits,
+}
+
+/// One shard of a cache.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Shard<K, V> {
+    root: Root,
+    entries: Chunks<Entry<K, V>>,
+    times: Chunks<Times>,
+    /// Only of a cache whose entries differ in weight.
+    weights: Option<Chunks<AtomicU64>>,
+    /// Every entry has a row of times.
+    dated: bool,
+    limits: Limits,
+    /// What others may know of the shard without its lock.
+    load: Padded<Load>,
+    write: Padded<Mutex<write::Write>>,
+}
+
+/// Mirrors of the writer's figures, stored under the lock, read by anyone, relaxed.
+#[derive(Debug, Default)]
+struct Load {
+    entries: AtomicUsize,
+    weight: AtomicU64,
+}
+
+// SAFETY: rows are owned and reached by the rules of H1 and H2; entries are shared between threads and
+// dropped by any of them.
+#[allow(unsafe_code)]
+unsafe impl<K: Send + Sync, V: Send + Sync> Send for Shard<K, V> {}
+// SAFETY: as above.
+#[allow(unsafe_code)]
+unsafe impl<K: Send + Sync, V: Send + Sync> Sync for Shard<K, V> {}
+
+impl<K, V> Shard<K, V> {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let write = write::Write::new(plan);
+        // Chunks of about an eighth of what is expected: small for small caches, no page wasted for large.
+        let bits = match plan.expected {
+            0 => 8,
+            expected => (expected / 8).next_power_of_two().ilog2().clamp(4, 12),
+        };
+        Shard {
+            root: write.tables.root(),
+            entries: Chunks::new(bits),
+            times: Chunks::new(bits),
+            weights: plan.weighted.then(|| Chunks::new(bits)),
+            dated: plan.dated,
+            limits: plan.limits,
+            load: Padded::default(),
+            write: Padded(Mutex::new(write)),
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.load.entries.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn weight(&self) -> u64 {
+        self.load.weight.load(Ordering::Relaxed)
+    }
+
+    /// The entry in a row. Its lifetime is the caller's to choose within H2.
+    ///
+    /// # Safety
+    ///
+    /// H1: the index was read from one of the places named there, and `'a` ends before the entry is dropped.
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn entry<'a>(&self, index: u32) -> &'a Entry<K, V> {
+        // SAFETY: the caller.
+        unsafe { self.entries.row(index).as_ref() }
+    }
+
+    /// The entry's times, if it is timed.
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    pub(crate) fn times(&self, found: Found<'_, K, V>) -> Option<&Times> {
+        // SAFETY: a timed entry has a row of times, initialised before the entry said so with release.
+        found.entry.is_timed().then(|| unsafe { self.times.row(found.index).as_ref() })
+    }
+
+    /// When the value was written, if that is known.
+    #[allow(unsafe_code)]
+    pub(crate) fn created(&self, found: Found<'_, K, V>) -> Option<u64> {
+        // SAFETY: in a dated shard every row of times is filled before its entry is published.
+        let dated = || self.dated.then(|| unsafe { self.times.row(found.index).as_ref() });
+        self.times(found).or_else(dated).map(Times::created)
+    }
+
+    /// What the entry weighs.
+    #[allow(unsafe_code)]
+    pub(crate) fn weight_of(&self, index: u32) -> u64 {
+        // SAFETY: H1: a row of weights is filled when its chunk is allocated, before the entry is published.
+        self.weights.as_ref().map_or(1, |weights| unsafe { weights.row(index).as_ref() }.load(Ordering::Relaxed))
+    }
+
+    /// The entry under `hash` whose key `matches`. Runs user code (equality), so no lock may be held.
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    pub(crate) fn find<'a>(
+        &'a self,
+        _: Inside<'a>,
+        hash: u32,
+        mut matches: impl FnMut(u32, &K) -> bool,
+    ) -> Option<Found<'a, K, V>> {
+        let mut found = None;
+        // SAFETY: `Inside` keeps tables and entries (T2, H1, H2).
+        unsafe {
+            self.root.find(hash, |index| {
+                let entry = self.entry(index);
+                entry.track.read();
+                let same = matches(index, &entry.key);
+                if same {
+                    found = Some(Found { index, entry });
+                }
+                same
+            });
+        }
+        found
+    }
+
+    /// As [`find`](Self::find), with what a writer needs to confirm it under the lock.
+    pub(crate) fn sight<'a>(
+        &'a self,
+        inside: Inside<'a>,
+        hash: u32,
+        mut matches: impl FnMut(&K) -> bool,
+    ) -> (Sighting, Option<Found<'a, K, V>>) {
+        let mut rejected = Vec::new();
+        let found = self.find(inside, hash, |index, key| {
+            let same = matches(key);
+            if !same {
+                rejected.push(index);
+            }
+            same
+        });
+        (Sighting { index: found.map(|found| found.index), rejected }, found)
+    }
+
+    /// The entries with the least hash that is at least `from`, each once.
+    #[allow(unsafe_code)]
+    pub(crate) fn next_hash<'a>(&'a self, _: Inside<'a>, from: u32, found: &mut Vec<Found<'a, K, V>>) -> Option<u32> {
+        let mut indices = Vec::new();
+        // SAFETY: `Inside` (T2).
+        let hash = unsafe { self.root.next_hash(from, &mut indices) }?;
+        indices.sort_unstable();
+        indices.dedup();
+        // SAFETY: `Inside` (H1, H2).
+        found.extend(indices.into_iter().map(|index| Found { index, entry: unsafe { self.entry(index) } }));
+        Some(hash)
+    }
+
+    /// The address that stands for an entry in a hazard word.
+    #[allow(unsafe_code)]
+    pub(crate) fn address(&self, index: u32) -> usize {
+        // SAFETY: H1; only the address is used.
+        unsafe { self.entries.row(index) }.as_ptr().addr()
+    }
+
+    /// Moves key and value out of a row, which may then be given back.
+    ///
+    /// # Safety
+    ///
+    /// H2 allows it, and it is done once.
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn take(&self, index: u32) -> Entry<K, V> {
+        // SAFETY: the caller.
+        unsafe {
+            let row: NonNull<Entry<K, V>> = self.entries.row(index);
+            row.as_ref().track.write();
+            row.read()
+        }
+    }
+}
+
+/// What the policy sees of a shard's rows.
+pub(crate) struct Rows<'s, K, V>(&'s Shard<K, V>);
+
+#[allow(unsafe_code)]
+impl<K, V> Residents for Rows<'_, K, V> {
+    fn hash(&self, index: u32) -> u32 {
+        // SAFETY: H1: the policy knows entries in the table only.
+        unsafe { self.0.entry(index) }.hash
+    }
+    fn weight(&self, index: u32) -> u64 {
+        self.0.weight_of(index)
+    }
+    fn uses(&self, index: u32) -> u8 {
+        // SAFETY: as above.
+        unsafe { self.0.entry(index) }.uses()
+    }
+    fn take_use(&self, index: u32) {
+        // SAFETY: as above.
+        unsafe { self.0.entry(index) }.take_use();
+    }
+}
+
+impl<K, V> Drop for Shard<K, V> {
+    /// Drops every entry that is left. Nobody else is there.
+    #[allow(unsafe_code)]
+    fn drop(&mut self) {
+        let left = self.write.0.get_mut().each();
+        let mut rest = Rest { shard: self, left };
+        rest.run();
+    }
+}
+
+/// Drops entries one by one; if one panics, the others are dropped all the same.
+struct Rest<'s, K, V> {
+    shard: &'s Shard<K, V>,
+    left: Vec<u32>,
+}
+
+impl<K, V> Rest<'_, K, V> {
+    #[allow(unsafe_code)]
+    fn run(&mut self) {
+        while let Some(index) = self.left.pop() {
+            // SAFETY: H2: the shard is being dropped; each index is there once.
+            drop(unsafe { self.shard.take(index) });
+        }
+    }
+}
+
+impl<K, V> Drop for Rest<'_, K, V> {
+    fn drop(&mut self) {
+        self.run();
+    }
+}
+
+/// What the library needs for an entry with this key and value, its part of table, links, weights and sketch
+/// included: what a budget of bytes counts beside the heap of key and value.
+pub(crate) fn entry_bytes<K, V>() -> u64 {
+    const TABLE: usize = 12;
+    const LINKS: usize = 8;
+    const SKETCH: usize = 8;
+    const WEIGHT: usize = 8;
+    (size_of::<Entry<K, V>>() + TABLE + LINKS + SKETCH + WEIGHT) as u64
+}

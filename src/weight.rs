@@ -1,0 +1,318 @@
+//! Weights: what an entry costs, and the one budget that all shards share.
+//!
+//! # The bound (G01)
+//!
+//! `used` is the sum of the weights of the live entries and of what writers hold in reserve. A writer
+//! raises it *before* it publishes an entry and only if the sum stays within `capacity`; it lowers it
+//! *after* an entry can no longer be found. So at every moment the live entries weigh at most `capacity`,
+//! whatever the number of shards.
+//!
+//! A writer that evicts to make room does not give the weight back for others to snatch: it keeps it in
+//! its [`Room`], which belongs to the call and returns what is left when it ends. Two writers that hold
+//! parts of what both need cannot block each other for ever: one that finds nothing to evict gives its
+//! part back and queues at [`Budget::patience`], whose holder alone may keep on collecting.
+//!
+//! Sums saturate; a weight of zero is legal: such an entry takes no room and is never evicted for it.
+
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, Padded};
+use std::mem::{size_of, size_of_val};
+use std::sync::Arc;
+
+/// The shared sum of weights.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    /// Raised by compare-and-swap within `capacity`, lowered by subtraction. Orderings are relaxed: who
+    /// sees an entry gone does so through the shard's lock, and the bound is on this word alone.
+    used: Padded<AtomicU64>,
+    /// Constant but for `set_capacity`.
+    capacity: AtomicU64,
+    /// Held by a writer that found neither room nor victims, while it waits for other writers.
+    pub(crate) patience: Mutex<()>,
+}
+
+impl Budget {
+    pub(crate) fn new(capacity: u64) -> Self {
+        Budget { used: Padded(AtomicU64::new(0)), capacity: AtomicU64::new(capacity), patience: Mutex::new(()) }
+    }
+
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_capacity(&self, capacity: u64) {
+        self.capacity.store(capacity, Ordering::Relaxed);
+    }
+
+    /// Live weight and reserves.
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Takes `weight` if that stays within the capacity.
+    fn take(&self, weight: u64) -> bool {
+        let mut used = self.used();
+        loop {
+            match used.checked_add(weight) {
+                Some(sum) if sum <= self.capacity() => {
+                    match self.used.compare_exchange_weak(used, sum, Ordering::Relaxed, Ordering::Relaxed) {
+                        Ok(_) => return true,
+                        Err(now) => used = now,
+                    }
+                }
+                _ => return false,
+            }
+        }
+    }
+
+    pub(crate) fn give_back(&self, weight: u64) {
+        if weight > 0 {
+            self.used.fetch_sub(weight, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn room(&self) -> Room<'_> {
+        Room { budget: self, held: 0 }
+    }
+}
+
+/// Weight that one call holds in reserve.
+#[derive(Debug)]
+pub(crate) struct Room<'b> {
+    budget: &'b Budget,
+    held: u64,
+}
+
+impl Room<'_> {
+    /// Makes sure that `weight` is held, taking the rest from the budget if it is there.
+    pub(crate) fn cover(&mut self, weight: u64) -> bool {
+        if self.held < weight && self.budget.take(weight - self.held) {
+            self.held = weight;
+        }
+        self.held >= weight
+    }
+
+    /// Keeps the weight of an entry that is gone.
+    pub(crate) fn keep(&mut self, weight: u64) {
+        self.held = self.held.saturating_add(weight);
+    }
+
+    /// An entry takes `weight` of what is held.
+    pub(crate) fn spend(&mut self, weight: u64) {
+        debug_assert!(weight <= self.held);
+        self.held -= weight;
+    }
+
+    /// Gives everything back.
+    pub(crate) fn release(&mut self) {
+        self.budget.give_back(std::mem::take(&mut self.held));
+    }
+
+    pub(crate) fn held(&self) -> u64 {
+        self.held
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// How entries are weighed.
+pub(crate) enum Weigher<K, V> {
+    /// Every entry weighs 1: the capacity is a number of entries.
+    One,
+    /// The user's units.
+    Units(Weigh<K, V>),
+    /// The bytes that key and value own on the heap; the library's own are added.
+    Bytes(Weigh<K, V>),
+}
+
+/// A function of the user that weighs an entry.
+pub(crate) type Weigh<K, V> = Arc<dyn Fn(&K, &V) -> u64 + Send + Sync>;
+
+impl<K, V> Clone for Weigher<K, V> {
+    fn clone(&self) -> Self {
+        match self {
+            Weigher::One => Weigher::One,
+            Weigher::Units(weigh) => Weigher::Units(weigh.clone()),
+            Weigher::Bytes(weigh) => Weigher::Bytes(weigh.clone()),
+        }
+    }
+}
+
+impl<K, V> Weigher<K, V> {
+    /// The weight of a pair. Runs user code. `overhead` is what the library needs for an entry.
+    #[inline]
+    pub(crate) fn weigh(&self, key: &K, value: &V, overhead: u64) -> u64 {
+        match self {
+            Weigher::One => 1,
+            Weigher::Units(weigh) => weigh(key, value),
+            Weigher::Bytes(weigh) => weigh(key, value).saturating_add(overhead),
+        }
+    }
+}
+
+/// The bytes a value owns on the heap, as an allocator gives them out.
+///
+/// [`Builder::capacity_bytes`](crate::Builder::capacity_bytes) needs it of keys and values. It is
+/// implemented for the types of `std`; for your own, add up the fields:
+///
+/// ```
+/// use pinyon::HeapSize;
+///
+/// struct Page { url: String, body: Vec<u8>, status: u16 }
+///
+/// impl HeapSize for Page {
+///     fn heap_bytes(&self) -> usize {
+///         self.url.heap_bytes() + self.body.heap_bytes()
+///     }
+/// }
+/// let page = Page { url: "/".into(), body: vec![0; 1000], status: 200 };
+/// assert!(page.heap_bytes() >= 1001);
+/// # assert_eq!(page.status, 200);
+/// ```
+///
+/// A counted pointer (`Arc`, `Rc`) is counted in full wherever it stands, so what several entries share is
+/// counted several times: the budget then errs on the safe side.
+pub trait HeapSize {
+    /// Bytes on the heap, beside the value itself: its blocks with what the allocator adds to each.
+    fn heap_bytes(&self) -> usize;
+}
+
+/// What an allocator spends on a block: its header, and rounding. The figures are those of glibc, which
+/// others are near.
+#[must_use]
+pub fn block_bytes(size: usize) -> usize {
+    match size {
+        0 => 0,
+        // Mapped on their own, in pages.
+        131_072.. => (size.saturating_add(16)).div_ceil(4096).saturating_mul(4096),
+        _ => (size + 8).next_multiple_of(16).max(32),
+    }
+}
+
+macro_rules! no_heap {
+    ($($ty:ty),*) => { $(impl HeapSize for $ty {
+        #[inline]
+        fn heap_bytes(&self) -> usize { 0 }
+    })* };
+}
+no_heap!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f64, bool, char, (), &'static str);
+no_heap!(std::time::Duration, std::net::IpAddr, std::net::SocketAddr);
+
+impl HeapSize for String {
+    fn heap_bytes(&self) -> usize {
+        block_bytes(self.capacity())
+    }
+}
+
+impl HeapSize for Box<str> {
+    fn heap_bytes(&self) -> usize {
+        block_bytes(self.len())
+    }
+}
+
+impl HeapSize for Arc<str> {
+    fn heap_bytes(&self) -> usize {
+        block_bytes(self.len() + 2 * size_of::<usize>())
+    }
+}
+
+fn owned<T: HeapSize>(items: &[T]) -> usize {
+    items.iter().map(HeapSize::heap_bytes).sum()
+}
+
+impl<T: HeapSize> HeapSize for Vec<T> {
+    fn heap_bytes(&self) -> usize {
+        block_bytes(self.capacity() * size_of::<T>()) + owned(self)
+    }
+}
+
+impl<T: HeapSize> HeapSize for Box<[T]> {
+    fn heap_bytes(&self) -> usize {
+        block_bytes(size_of_val(&**self)) + owned(self)
+    }
+}
+
+impl<T: HeapSize> HeapSize for Arc<[T]> {
+    fn heap_bytes(&self) -> usize {
+        block_bytes(size_of_val(&**self) + 2 * size_of::<usize>()) + owned(self)
+    }
+}
+
+impl<T: HeapSize> HeapSize for Box<T> {
+    fn heap_bytes(&self) -> usize {
+        block_bytes(size_of::<T>()) + (**self).heap_bytes()
+    }
+}
+
+impl<T: HeapSize> HeapSize for Arc<T> {
+    fn heap_bytes(&self) -> usize {
+        block_bytes(size_of::<T>() + 2 * size_of::<usize>()) + (**self).heap_bytes()
+    }
+}
+
+impl<T: HeapSize> HeapSize for Option<T> {
+    fn heap_bytes(&self) -> usize {
+        self.as_ref().map_or(0, HeapSize::heap_bytes)
+    }
+}
+
+impl<T: HeapSize, E: HeapSize> HeapSize for Result<T, E> {
+    fn heap_bytes(&self) -> usize {
+        self.as_ref().map_or_else(HeapSize::heap_bytes, HeapSize::heap_bytes)
+    }
+}
+
+impl<T: HeapSize, const N: usize> HeapSize for [T; N] {
+    fn heap_bytes(&self) -> usize {
+        owned(self)
+    }
+}
+
+macro_rules! tuples {
+    ($(($($name:ident $at:tt),+))*) => { $(
+        impl<$($name: HeapSize),+> HeapSize for ($($name,)+) {
+            fn heap_bytes(&self) -> usize { 0 $(+ self.$at.heap_bytes())+ }
+        }
+    )* };
+}
+tuples!((A 0)(A 0, B 1)(A 0, B 1, C 2)(A 0, B 1, C 2, D 3));
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g01_a_room_never_takes_more_than_the_capacity() {
+        let budget = Budget::new(10);
+        let (mut a, mut b) = (budget.room(), budget.room());
+        assert!(a.cover(6) && !b.cover(5) && b.cover(4) && !a.cover(7));
+        a.spend(6);
+        drop((a, b));
+        assert_eq!(budget.used(), 6, "what was spent stays, what was held is back");
+    }
+
+    #[test]
+    fn g04_sums_do_not_overflow() {
+        let budget = Budget::new(u64::MAX);
+        let mut room = budget.room();
+        assert!(room.cover(u64::MAX - 1) && !budget.room().cover(2));
+        room.keep(u64::MAX);
+        assert_eq!(room.held(), u64::MAX);
+        room.spend(2);
+        std::mem::forget(room);
+    }
+
+    #[test]
+    fn g02_heap_sizes_count_blocks_and_what_they_own() {
+        assert_eq!((0u64.heap_bytes(), String::new().heap_bytes()), (0, 0));
+        assert_eq!("x".repeat(100).heap_bytes(), 112);
+        assert_eq!(vec![String::from("a"); 3].heap_bytes(), block_bytes(72) + 3 * 32);
+        assert_eq!(Some(Box::new(7u64)).heap_bytes(), 32);
+        assert_eq!((Arc::<[u8]>::from([0u8; 100]), 1u8).heap_bytes(), block_bytes(116));
+        assert_eq!(block_bytes(1 << 20), (1 << 20) + 4096);
+    }
+}
