@@ -51,11 +51,15 @@ fn main() -> Result<(), BuildError> {
         let remaining = |name| match names.metadata(name).map(|about| about.remaining) {
             // `remaining` is none for what does not expire.
             Some(Some(left)) => format!("{} s left", left.as_secs()),
-            Some(None) => "for ever".into(),
+            Some(None) => "for ever".to_owned(),
             None => "gone".to_owned(),
         };
         // `metadata` leaves no trace; `get` is a use and restarts the idle time.
-        let busy = if names.get("busy.example").is_some() { "there" } else { "gone" };
+        let busy = match names.get("busy.example") {
+            Some(Answer::Address(address, _)) => address,
+            Some(Answer::Unknown) => "unknown",
+            None => "gone",
+        };
         let now = format!("+{step} s");
         let [nope, web, mail] = ["nope.example", "web.example", "mail.example"].map(remaining);
         println!("{now:>8}  {nope:>14} {web:>14} {mail:>14} {busy:>14}");

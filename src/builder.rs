@@ -166,7 +166,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// Where the time comes from, in place of [`CoarseTicker`]: [`PreciseTicker`](crate::PreciseTicker),
     /// [`ManualTicker`](crate::ManualTicker), or your own.
     pub fn ticker(mut self, ticker: impl Ticker) -> Self {
-        self.time = Some(Time::Custom(Arc::new(ticker)));
+        self.time = Some(Time::of(ticker));
         self
     }
 

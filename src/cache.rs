@@ -65,7 +65,6 @@ impl<K, V, S> Clone for Cache<K, V, S> {
 
 impl<K, V> Cache<K, V> {
     /// Starts to describe a cache; [`Builder::build`] makes it.
-    #[must_use]
     pub fn builder() -> Builder<K, V> {
         Builder::new()
     }

@@ -93,11 +93,6 @@ impl Notices {
         }
     }
 
-    /// Nothing waits to be told.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-
     /// Entries that are not in the table any more and not retired yet.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = u32> + '_ {
         self.queue.iter().map(|notice| notice.index)
@@ -127,6 +122,6 @@ mod tests {
         assert!(notices.begin().is_none());
         notices.finish(first);
         assert_eq!(notices.begin().map(|n| n.index), Some(1));
-        assert!(notices.is_empty());
+        assert_eq!(notices.waiting().count(), 0);
     }
 }

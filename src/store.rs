@@ -125,9 +125,12 @@ impl<K, V> Store<K, V> {
                     return Err(draft);
                 }
             };
-            let old = over.as_ref().map_or(0, |(index, ..)| self.shards[number].weight_of(*index));
+            let old = sighting.index.map_or(0, |index| self.shards[number].weight_of(index));
             let need = draft.weight.saturating_sub(old);
-            if room.cover(need) {
+            let here = !room.cover(need) && self.has_its_share(&locked) && locked.evict(need, &mut room) > 0;
+            // An eviction may have taken the very entry that was to be replaced.
+            let lost = here && over.is_some() && !locked.holds(hash.place(), sighting);
+            if !lost && room.cover(need) {
                 let published = locked.publish(hash.place(), draft, over, &mut room);
                 rest.leave(number, locked);
                 return Ok(match published {
@@ -136,7 +139,6 @@ impl<K, V> Store<K, V> {
                     Err(draft) => Put::Refused(draft),
                 });
             }
-            let here = self.has_its_share(&locked) && locked.evict(need, &mut room) > 0;
             rest.leave(number, locked);
             if !here && !self.evict_from_fuller(number, hash, need, &mut room, rest) {
                 // Others hold what is missing, and will publish it or give it back.

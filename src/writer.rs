@@ -121,9 +121,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
             if !seen.value().is_none_or(&mut when) {
                 break None;
             }
-            match self.unlink(hash, &seen, &mut rest) {
-                Ok(removed) => break seen.value().filter(|_| removed).map(out),
-                Err(Changed) => {}
+            if let Ok(removed) = self.unlink(hash, &seen, &mut rest) {
+                break seen.value().filter(|_| removed).map(out);
             }
         };
         rest.settle();

@@ -164,23 +164,23 @@ impl Chart {
         }
     }
 
-    /// Marks where the hero leads the plain baseline by most, if that can be seen.
+    /// Marks where the hero leads the plain baseline by most, if that can be seen. Capacities under one percent
+    /// do not count: there a handful of entries may decide.
     fn lead(&self, svg: &mut Svg, scale: &Scale) {
         let find = |pen| self.series.iter().find(|series| series.pen == pen);
         let (Some(hero), Some(plain)) = (find(Pen::Hero), find(Pen::Plain)) else { return };
         let leads = hero.ratios.iter().zip(&plain.ratios).map(|(hero, plain)| hero - plain).enumerate();
+        let leads = leads.filter(|&(stop, lead)| lead >= 0.02 && self.stops[stop].percent >= 1.0);
         let Some((stop, lead)) = leads.max_by(|a, b| a.1.total_cmp(&b.1)) else { return };
-        if lead < 0.02 {
-            return;
-        }
         let x = scale.x(self.stops[stop].percent);
         let (high, low) = (scale.y(hero.ratios[stop]) + 9.0, scale.y(plain.ratios[stop]) - 7.0);
         if low > high {
             svg.stroke(&[(x, high), (x, low)], Pen::Hero.stroke().0, 1.25, "2 3");
         }
+        // Hit ratios rise to the right, so there is room below and to the right of a point.
         let words = format!("+{:.1} points over {}", 100.0 * lead, plain.name);
-        let (x, anchor) = if x > (LEFT + RIGHT) / 2.0 { (x - 10.0, "end") } else { (x + 10.0, "start") };
-        svg.label(x, scale.y(plain.ratios[stop]) + 22.0, "strong halo", anchor, &words);
+        let x = (x + 10.0).min(RIGHT - 7.3 * words.chars().count() as f64);
+        svg.label(x, scale.y(plain.ratios[stop]) + 26.0, "strong halo", "start", &words);
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod capacity;
 mod chart;
+mod contest;
 mod engine;
 mod failure;
 mod json;
@@ -19,7 +20,6 @@ mod options;
 mod progress;
 mod report;
 mod row;
-mod session;
 mod sweep;
 mod tally;
 mod trace;
@@ -27,10 +27,10 @@ mod trace;
 use std::io::{ErrorKind, Write, stderr, stdout};
 use std::process::ExitCode;
 
+use contest::Contest;
 use failure::Failure;
 use options::{Command, HELP, Options};
 use progress::Progress;
-use session::Session;
 use trace::Trace;
 
 fn main() -> ExitCode {
@@ -57,22 +57,36 @@ fn replay(options: &Options) -> Result<(), Failure> {
         let progress = Progress::start("decoding", None);
         let trace = Trace::read(path, progress.counter())?;
         drop(progress);
-        let session = Session::new(&trace, options)?;
+        let contest = Contest::new(&trace, options)?;
         match &options.sweep {
-            Some(path) => sweep::run(&session, options, path, say)?,
-            None => session.run(&options.capacities, |row| {
-                say(&if options.json { row.json() } else { report::page(row) });
+            // The chart is wanted even if nobody reads the table.
+            Some(path) => sweep::run(&contest, options, path, |line| {
+                say(line);
+            })?,
+            None => contest.run(&options.capacities, |row| {
+                if say(&if options.json { row.json() } else { report::page(row) }) == Reader::Gone {
+                    std::process::exit(0);
+                }
             })?,
         }
     }
     Ok(())
 }
 
-/// Writes a line to standard output; a reader that has gone away (`| head`) ends the program quietly.
-fn say(line: &str) {
+/// Who reads standard output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    /// Someone, or a file.
+    There,
+    /// Nobody any more, as with `| head`.
+    Gone,
+}
+
+/// Writes a line to standard output.
+fn say(line: &str) -> Reader {
     match writeln!(stdout(), "{line}") {
-        Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Ok(()) => Reader::There,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Reader::Gone,
         Err(error) => {
             let _ = writeln!(stderr(), "replay: the results cannot be written ({error})");
             std::process::exit(1);

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use crate::capacity::{Amount, Capacity, Measure};
 use crate::chart::{Chart, Pen, Series, Stop};
+use crate::contest::Contest;
 use crate::failure::Failure;
 use crate::options::{Options, POLICIES, policy_name};
 use crate::report::{grouped, percent};
 use crate::row::Row;
-use crate::session::Session;
 use crate::tally::ratio;
 
 /// The capacities of a sweep, in percent.
@@ -34,20 +34,20 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
 
 /// Plays the ladder, or the capacities asked for if there are several; says the results and draws the chart.
 pub fn run(
-    session: &Session<'_>,
+    contest: &Contest<'_>,
     options: &Options,
     path: &Path,
     mut say: impl FnMut(&str),
 ) -> Result<(), Failure> {
     let policies: Vec<_> = POLICIES.iter().map(|known| known.1).collect();
-    let capacities = ladder(session, options)?;
+    let capacities = ladder(contest, options)?;
     writable(path)?;
     let mut steps: Vec<Vec<Row<'_>>> = Vec::new();
     if !options.json {
-        say(&heading(options.measure));
+        say(&heading(options));
     }
     for capacity in capacities {
-        let step = session.play(capacity, &policies)?;
+        let step = contest.play(capacity, &policies)?;
         if options.json {
             step.iter().for_each(|row| say(&row.json()));
         } else {
@@ -63,10 +63,10 @@ pub fn run(
 }
 
 /// The capacities to play, rising, none twice.
-fn ladder(session: &Session<'_>, options: &Options) -> Result<Vec<Capacity>, Failure> {
+fn ladder(contest: &Contest<'_>, options: &Options) -> Result<Vec<Capacity>, Failure> {
     let standard: Vec<_> = LADDER.map(Amount::Percent).into();
     let amounts = if options.capacities.len() > 1 { &options.capacities } else { &standard };
-    let settle = |amount: &Amount| amount.of(session.trace, options.measure);
+    let settle = |amount: &Amount| amount.of(contest.trace, options.measure);
     let mut capacities: Vec<_> = amounts.iter().map(settle).collect::<Result<_, _>>()?;
     capacities.sort_by_key(|capacity: &Capacity| capacity.amount);
     capacities.dedup_by_key(|capacity| capacity.amount);
@@ -74,12 +74,13 @@ fn ladder(session: &Session<'_>, options: &Options) -> Result<Vec<Capacity>, Fai
 }
 
 /// The table's first line.
-fn heading(measure: Measure) -> String {
-    let mut heading = format!("{:>15}  {:>8}", measure.name(), "share");
+fn heading(options: &Options) -> String {
+    let mut heading = format!("{:>15}  {:>8}", options.measure.name(), "share");
     for (name, _) in POLICIES {
         heading += &format!("  {name:>13}");
     }
-    heading + &format!("  {:>13}  {:>13}", "LRU", "optimum")
+    let bounded = options.measure == Measure::Entries && !options.ttl;
+    heading + &format!("  {:>13}  {:>13}", "LRU", if bounded { "optimum" } else { "clairvoyant" })
 }
 
 /// The table's line for one capacity.

@@ -28,6 +28,7 @@
 //! predictable branch and no dynamic call. This file alone names `Instant` or a system clock; the
 //! lint `disallowed_methods` holds that.
 
+use std::any::Any;
 use std::time::{Duration, Instant};
 
 use crate::sync::Arc;
@@ -80,8 +81,8 @@ impl<T: Ticker + ?Sized> Ticker for Arc<T> {
 /// The system's monotonic clock as the kernel last noted it: the default.
 ///
 /// A reading costs a few nanoseconds and is up to one kernel tick old: 1 to 4 milliseconds on
-/// common kernels, 10 on one built for 100 ticks a second. Where there is no such clock (any system but Linux and
-/// Android, or a sandbox that refuses it) this is a [`PreciseTicker`].
+/// common kernels, 10 on one built for 100 ticks a second. Where there is no such clock (any
+/// system but Linux and Android, or a sandbox that refuses it) this is a [`PreciseTicker`].
 #[derive(Clone, Debug)]
 pub struct CoarseTicker {
     /// Stands in where the coarse clock cannot be read; decided once, so the origin never changes.
@@ -241,6 +242,18 @@ pub(crate) enum Time {
 }
 
 impl Time {
+    /// The source for a ticker: the built-in ones are recognised, so that they cost no dynamic call.
+    pub(crate) fn of(ticker: impl Ticker) -> Self {
+        let any: &dyn Any = &ticker;
+        if let Some(coarse) = any.downcast_ref::<CoarseTicker>() {
+            return Time::Coarse(coarse.clone());
+        }
+        match any.downcast_ref::<PreciseTicker>() {
+            Some(precise) => Time::Precise(precise.clone()),
+            None => Time::Custom(Arc::new(ticker)),
+        }
+    }
+
     /// Nanoseconds since the source's origin; always below [`NEVER`].
     #[inline]
     pub(crate) fn now(&self) -> u64 {
@@ -322,6 +335,13 @@ mod tests {
         assert_eq!(ticker.now(), Duration::from_nanos(u64::MAX));
         ticker.advance(Duration::MAX);
         assert_eq!(time.now(), NEVER - 1);
+    }
+
+    #[test]
+    fn g09_the_built_in_sources_are_recognised() {
+        assert!(matches!(Time::of(CoarseTicker::new()), Time::Coarse(_)));
+        assert!(matches!(Time::of(PreciseTicker::new()), Time::Precise(_)));
+        assert!(matches!(Time::of(ManualTicker::new()), Time::Custom(_)));
     }
 
     #[test]

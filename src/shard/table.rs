@@ -47,8 +47,8 @@ use std::ptr::{NonNull, null_mut};
 
 /// Slots of a bucket.
 pub(crate) const SLOTS: usize = if crate::sync::MODEL { 2 } else { 7 };
-/// A table is at most this full, in 1/16: above 13/16 more than one hit in ten needs a second line.
-const FULL: usize = 13;
+/// A table is at most this full, in 1/16: above 11/16 more than one hit in ten needs a second line.
+const FULL: usize = 11;
 /// Buckets copied by one write while a table grows.
 pub(crate) const COPIED_PER_WRITE: usize = if crate::sync::MODEL { 1 } else { 8 };
 
@@ -58,6 +58,15 @@ struct Bucket {
     /// How many entries went past this bucket, because it was full, to a later one.
     passed: AtomicU64,
     slots: [AtomicU64; SLOTS],
+}
+
+impl Bucket {
+    /// A bit for each slot whose upper half is `hash`: no branch until all are known.
+    #[inline(always)]
+    fn candidates(&self, hash: u32) -> u32 {
+        let same = |slot: &AtomicU64| u32::from((slot.load(Ordering::Acquire) >> 32) as u32 == hash);
+        self.slots.iter().enumerate().fold(0, |bits, (at, slot)| bits | same(slot) << at)
+    }
 }
 
 /// The line before the buckets.
@@ -117,9 +126,13 @@ impl<'a> View<'a> {
         let mut at = self.home(hash);
         for _ in 0..self.header.buckets {
             let bucket = self.bucket(at);
-            for (number, slot) in bucket.slots.iter().enumerate() {
-                let (stored, index) = unpack(slot.load(Ordering::Acquire));
-                if stored == hash && index != NONE && found(at, number, index) {
+            let mut candidates = bucket.candidates(hash);
+            while candidates != 0 {
+                let slot = candidates.trailing_zeros() as usize;
+                candidates &= candidates - 1;
+                // The slot may have changed since, and an empty one looks like the hash 0.
+                let (stored, index) = unpack(bucket.slots[slot].load(Ordering::Acquire));
+                if stored == hash && index != NONE && found(at, slot, index) {
                     return Some(index);
                 }
             }
@@ -137,6 +150,22 @@ impl<'a> View<'a> {
         let next = self.header.next.load(Ordering::Acquire);
         // SAFETY: T2: the next table outlives this one, which the caller may look at.
         (!next.is_null()).then(|| View { header: unsafe { &*next } })
+    }
+
+    /// Where a word stands. Writers only.
+    fn place_of(self, word: u64) -> Option<(usize, usize)> {
+        let mut at = self.home(unpack(word).0);
+        for _ in 0..self.header.buckets {
+            let bucket = self.bucket(at);
+            if let Some(slot) = bucket.slots.iter().position(|slot| slot.load(Ordering::Relaxed) == word) {
+                return Some((at, slot));
+            }
+            if bucket.passed.load(Ordering::Relaxed) == 0 {
+                return None;
+            }
+            at = self.after(at);
+        }
+        None
     }
 
     /// Puts an entry in; the caller keeps the table below its limit.
@@ -405,10 +434,11 @@ impl Tables {
 
     /// The place of an entry that is known to be there.
     pub(crate) fn place_of(&self, hash: u32, index: u32) -> Option<Place> {
-        match self.locate(hash, Some(index), &[]) {
-            Located::Here(place) => Some(place),
-            _ => None,
-        }
+        let place = |grown| {
+            let (bucket, slot) = self.view(grown).place_of(pack(hash, index))?;
+            Some(Place { grown, bucket, slot })
+        };
+        place(false).or_else(|| if self.is_growing() { place(true) } else { None })
     }
 
     /// Makes `index` readable. The entry's bytes are written.

@@ -135,6 +135,11 @@ impl<K, V> Locked<'_, K, V> {
         self.write.tables.locate(hash, sighting.index, &sighting.rejected)
     }
 
+    /// Is the entry that a search saw still there?
+    pub(crate) fn holds(&self, hash: u32, sighting: &Sighting) -> bool {
+        matches!(self.locate(hash, sighting), Located::Here(_))
+    }
+
     /// The weight of everything in the shard.
     pub(crate) fn weight(&self) -> u64 {
         self.write.policy.weight()

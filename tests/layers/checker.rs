@@ -5,6 +5,7 @@ use crate::rules::{Files, Rules, breaches};
 const SMALL: Rules<'static> = Rules {
     levels: &[&["low"], &["folder", "folder::left", "folder::right"], &["lib"]],
     peers: &[],
+    strangers: &[],
     homes: &[("std::sync", "low", "one door")],
     may_allow: &[("low", "the door")],
     most_lines: 8,
@@ -16,7 +17,7 @@ fn with(changed: &[(&str, &str)]) -> Files {
     let whole = [
         (
             "lib.rs",
-            "//! # Unsafe code\n//!\n//! - `src/low.rs`: raw.\n\nmod folder;\nmod low;\npub use folder::Left;\n",
+            "//! # Unsafe code\n//!\n//! * `src/low.rs`: raw.\n\nmod folder;\nmod low;\npub use folder::Left;\n",
         ),
         ("low.rs", "use std::sync::Arc;\nfn f() { unsafe { g() } }\n"),
         ("folder/mod.rs", "mod left;\nmod right;\npub use left::Left;\n"),
@@ -117,6 +118,14 @@ fn a_listed_peer_may_be_named_and_a_stale_one_fails() {
     assert_eq!(breaches(&files, &peers), Vec::<String>::new());
     let stale = breaches(&with(&[]), &peers);
     assert!(stale.len() == 1 && stale[0].contains("take the line out"), "{stale:#?}");
+}
+
+#[test]
+fn strangers_do_not_know_each_other() {
+    let strangers = Rules { strangers: &[("folder", "low", "apart")], ..SMALL };
+    let found = breaches(&with(&[]), &strangers);
+    assert!(found.len() == 1 && found[0].starts_with("src/folder/left.rs:1:"), "{found:#?}");
+    assert!(found[0].ends_with("of low, which it must not know: apart"), "{found:#?}");
 }
 
 #[test]
@@ -231,12 +240,12 @@ fn unsafe_stands_where_the_root_says() {
     );
     one("low.rs", "#![allow(unsafe_code)]", "src/lib.rs: lists src/low.rs", "holds no `unsafe`");
     let lib = |doc: &str| format!("{doc}mod folder;\nmod low;\npub use folder::Left;");
-    let gone = lib("//! # Unsafe code\n//!\n//! - `src/low.rs`: a\n//! - `src/gone.rs`: b\n");
+    let gone = lib("//! # Unsafe code\n//!\n//! * `src/low.rs`: a\n//! * `src/gone.rs`: b\n");
     one("lib.rs", &gone, "src/lib.rs: lists src/gone.rs", "does not exist");
-    let found = found("lib.rs", &lib("//! # Safety\n//! - `src/low.rs`\n"));
+    let found = found("lib.rs", &lib("//! # Safety\n//! * `src/low.rs`\n"));
     assert!(found.len() == 2 && found[0].contains("needs a section"), "{found:#?}");
     // A list in another section does not count.
-    one("lib.rs", &lib("//! # Unsafe code\n//! # Files\n//! - `src/low.rs`\n"), "src/low.rs:2: `unsafe`", "");
+    one("lib.rs", &lib("//! # Unsafe code\n//! # Files\n//! * `src/low.rs`\n"), "src/low.rs:2: `unsafe`", "");
 }
 
 #[test]

@@ -14,25 +14,67 @@ use std::path::{Path, PathBuf};
 
 use rules::{Files, Rules, breaches};
 
-/// Who may name whom: a module may name every module of a lower level. A name covers the modules below it
-/// unless they are listed themselves. A file of `src` that is not here must be given its place.
+/// Who may name whom: a module may name every module of a lower level. A folder of which nothing else is listed
+/// is one module. A file of `src` that is not here must be given its place.
 const LEVELS: &[&[&str]] = &[
-    // The doors to the machine, and words without behaviour.
-    &["sync", "error", "hash", "weight", "pages"],
-    // One mechanism each, which knows nothing of entries.
-    &["expiry::ticker", "policy::sketch", "policy::queue", "reclaim", "listener", "stats"],
-    // What an entry is, where it lies, when it ends.
-    &["expiry", "expiry::wheel", "policy::adapt", "shard::slab", "shard::entry"],
-    // Finding entries, and choosing those to give up. Neither knows the other, nor the policies each other.
-    &["shard::table", "policy", "policy::clock", "policy::tinylfu", "policy::replay"],
-    // The one place that knows table, slab, policy and wheel together.
-    &["shard", "shard::garbage", "shard::write"],
-    // What users see.
-    &["cache", "builder", "compute", "iter", "pin", "guard", "exclusive", "lib"],
+    // The door to the machine: atomics, locks, fences.
+    &["sync"],
+    // Words, numbers and single mechanisms that know nothing of entries.
+    &["error", "hash", "weight", "pages", "listener", "expiry::ticker"],
+    // When memory may go; when an entry ends; how often a key came; the order of indices.
+    &["reclaim", "stats", "expiry", "expiry::wheel", "policy::sketch", "policy::queue"],
+    // What an entry is and where it lies; the two policies.
+    &["shard::slab", "shard::entry", "policy::clock", "policy::tinylfu"],
+    // Finding entries by their hash; choosing one of the policies.
+    &["shard::table", "policy"],
+    // What waits for readers; the shadows.
+    &["shard::garbage", "policy::adapt"],
+    // The one place that knows table, slab, policy, wheel and garbage together; a policy run without a cache.
+    &["shard", "shard::write", "policy::replay"],
+    // What a write may say; how the shards' windows follow the shadows.
+    &["options", "adapt"],
+    // Shards under one budget, and what a call owes after its lock is gone.
+    &["store", "settle"],
+    // What users see: reading,
+    &["cache", "builder", "guard"],
+    // one write from the search to the debts,
+    &["writer"],
+    // and the other methods.
+    &["insert", "compute", "iter", "exclusive"],
+    &["lib"],
 ];
 
-/// Modules of one level that may name each other, from the first to the second, and why.
-const PEERS: &[(&str, &str, &str)] = &[];
+/// Where a module may name one that is not lower: from the first to the second, and why.
+const PEERS: &[(&str, &str, &str)] = &[
+    ("policy::queue", "policy", "the contract: `Residents`"),
+    ("policy::clock", "policy", "the contract: `Residents`"),
+    ("policy::tinylfu", "policy", "the contract: `Residents`"),
+    ("shard", "shard::write", "one noun in two files: what readers see, and what is under the lock"),
+    ("shard::write", "shard", "one noun in two files: what readers see, and what is under the lock"),
+    ("store", "settle", "a call on the store ends in settling"),
+    ("settle", "store", "settling frees and tells, shard by shard of the store"),
+    ("cache", "builder", "`Cache::builder`"),
+    ("builder", "cache", "`Builder::build`"),
+    ("cache", "guard", "reads that do not clone"),
+    ("guard", "cache", "a guard reads more of its cache"),
+    ("exclusive", "compute", "the same answers"),
+];
+
+/// Modules that must not know each other although their levels would let them: from the first to the second.
+const STRANGERS: &[(&str, &str, &str)] = &[
+    ("policy", "expiry", POLICY_KNOWS),
+    ("policy", "reclaim", POLICY_KNOWS),
+    ("policy", "listener", POLICY_KNOWS),
+    ("policy", "stats", POLICY_KNOWS),
+    ("policy", "shard", POLICY_KNOWS),
+    ("expiry", "policy", "a deadline does not depend on use"),
+    ("expiry", "reclaim", "the wheel holds indices, not memory"),
+    ("shard::table", "shard::entry", "the table holds hashes and indices; who compares keys is its caller"),
+    ("shard::table", "policy", "the table holds hashes and indices"),
+    ("shard::table", "expiry", "the table holds hashes and indices"),
+    ("shard::slab", "expiry", "the slab holds rows of anything"),
+];
+const POLICY_KNOWS: &str = "a policy knows indices, hashes and weights, and can be run alone";
 
 /// Paths, the one module that may name each, and why.
 const HOMES: &[(&str, &str, &str)] = &[
@@ -58,6 +100,7 @@ const MAY_ALLOW: &[(&str, &str)] = &[
 const HOUSE: Rules<'static> = Rules {
     levels: LEVELS,
     peers: PEERS,
+    strangers: STRANGERS,
     homes: HOMES,
     may_allow: MAY_ALLOW,
     most_lines: 600,

@@ -12,6 +12,7 @@ pub type Files = Vec<(String, String)>;
 pub struct Rules<'r> {
     pub levels: &'r [&'r [&'r str]],
     pub peers: &'r [(&'r str, &'r str, &'r str)],
+    pub strangers: &'r [(&'r str, &'r str, &'r str)],
     pub homes: &'r [(&'r str, &'r str, &'r str)],
     pub may_allow: &'r [(&'r str, &'r str)],
     pub most_lines: usize,
@@ -115,13 +116,16 @@ fn upward(modules: &[Module], rules: &Rules, found: &mut Vec<String>) {
                 rules.place(&origin(&shown, &exports)).or(rules.place("lib")).unwrap_or((from, level));
             let peer = rules.peers.iter().position(|(one, two, _)| (*one, *two) == (from, to));
             used.extend(peer);
+            let at =
+                format!("src/{}:{}: {from} (level {level}) names crate::{shown}", module.file, named.line);
+            for (_, _, why) in
+                rules.strangers.iter().filter(|(one, two, _)| below(from, one) && below(to, two))
+            {
+                found.push(format!("{at}, of {to}, which it must not know: {why}"));
+            }
             if to != from && other >= level && peer.is_none() {
-                found.push(format!(
-                    "src/{}:{}: {from} (level {level}) names crate::{shown}, of {to} (level {other}); it may name: {}",
-                    module.file,
-                    named.line,
-                    rules.allowed(from, level)
-                ));
+                let allowed = rules.allowed(from, level);
+                found.push(format!("{at}, of {to} (level {other}); it may name: {allowed}"));
             }
         }
     }
@@ -138,7 +142,7 @@ fn exports(modules: &[Module]) -> BTreeMap<String, String> {
     for module in modules {
         let root = root_of(&module_path(&module.file));
         for named in &module.named {
-            if let (Some(name), Some(from)) = (&named.exported, named.inside()) {
+            if let (Some(name), Some(from)) = (&named.exported, named.inside().or(named.outside())) {
                 exports
                     .insert([&root[..], &named.scope, std::slice::from_ref(name)].concat().join("::"), from);
             }
@@ -184,13 +188,13 @@ fn unlisted_unsafe(files: &Files, found: &mut Vec<String>) {
     let lib = files.iter().find(|(file, _)| file == "lib.rs").map_or("", |(_, source)| source.as_str());
     if !lib.lines().any(|line| line == UNSAFE_SECTION) {
         found.push(format!(
-            "src/lib.rs: needs a section \"{UNSAFE_SECTION}\" with a bullet \"//! - `src/...`\" a file"
+            "src/lib.rs: needs a section \"{UNSAFE_SECTION}\" with a bullet \"//! * `src/...`\" a file"
         ));
     }
     let section = lib.lines().skip_while(|line| *line != UNSAFE_SECTION).skip(1);
     let section = section.take_while(|line| line.starts_with("//!") && !line.starts_with("//! #"));
     let mut listed: BTreeSet<&str> =
-        section.filter_map(|line| line.strip_prefix("//! - `src/")?.split('`').next()).collect();
+        section.filter_map(|line| line.strip_prefix("//! * `src/")?.split('`').next()).collect();
     for (file, source) in files {
         let first = tokens(source).into_iter().find(|token| token.text == "unsafe");
         match (first, listed.remove(file.as_str())) {

@@ -17,14 +17,14 @@ const DEFAULT: Amount = Amount::Percent(10.0);
 
 /// A decoded trace, the options, and what all runs share.
 #[derive(Debug)]
-pub struct Session<'a> {
+pub struct Contest<'a> {
     /// What is played.
     pub trace: &'a Trace,
     options: &'a Options,
     next: Vec<u32>,
 }
 
-impl<'a> Session<'a> {
+impl<'a> Contest<'a> {
     /// Prepares to play a trace; refuses options it cannot satisfy.
     pub fn new(trace: &'a Trace, options: &'a Options) -> Result<Self, Failure> {
         if options.ttl && trace.times.is_none() {
