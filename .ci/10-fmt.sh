@@ -3,4 +3,4 @@
 # Mend with: cargo fmt
 set -eu
 cd "$(dirname "$0")/.."
-cargo fmt --all --check
+cargo fmt --all --check -- --color never

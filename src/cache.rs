@@ -10,7 +10,7 @@ use crate::hash::Hash as Bits;
 use crate::options::{Maintained, Metadata};
 use crate::reclaim::Pin;
 use crate::settle::Rest;
-use crate::shard::{Found, Inside};
+use crate::shard::{Found, Inside, Shard};
 use crate::stats::Stats;
 use crate::store::{Changed, Company, Store};
 use crate::weight::Weigher;
@@ -76,9 +76,9 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         Bits::new(self.inner.hasher.hash_one(key))
     }
 
-    /// Finds a live entry and leaves no trace: its shard's number and itself.
+    /// Finds a live entry and leaves no trace: its shard and itself.
     #[inline(always)]
-    pub(crate) fn look<'a, Q>(&'a self, inside: Inside<'a>, key: &Q) -> Option<(usize, Found<'a, K, V>)>
+    pub(crate) fn look<'a, Q>(&'a self, inside: Inside<'a>, key: &Q) -> Option<(&'a Shard<K, V>, Found<'a, K, V>)>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
@@ -91,11 +91,11 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         inside: Inside<'a>,
         hash: Bits,
         mut matches: impl FnMut(&K) -> bool,
-    ) -> Option<(usize, Found<'a, K, V>)> {
+    ) -> Option<(&'a Shard<K, V>, Found<'a, K, V>)> {
         let store = &self.inner.store;
-        let shard = store.shard_of(hash);
-        let found = store.shards[shard].find(inside, hash.place(), |_, stored| matches(stored))?;
-        store.is_live(shard, found, || store.time.now()).then_some((shard, found))
+        let shard = store.shard(hash);
+        let found = shard.find(inside, hash.place(), |_, stored| matches(stored))?;
+        shard.is_live(found, || store.time.now()).then_some((shard, found))
     }
 
     /// Finds a live entry for a read: counted, used, its idle time restarted, the rule asked.
@@ -121,8 +121,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
             reads.count(thread, found.is_some());
         }
         let (shard, found) = found?;
-        if found.entry.record_use() && self.inner.store.adapt.samples(hash) {
-            self.inner.store.adapt.hit(hash);
+        if !found.entry.is_hot() {
+            self.inner.store.warm(hash, found);
         }
         if found.entry.is_idle() || self.inner.rule.is_some() {
             self.after_read(hash, shard, found);
@@ -132,9 +132,9 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
 
     /// What a read does to the lifetime of its entry.
     #[inline(never)]
-    fn after_read(&self, hash: Bits, shard: usize, found: Found<'_, K, V>) {
+    fn after_read(&self, hash: Bits, shard: &Shard<K, V>, found: Found<'_, K, V>) {
         let store = &self.inner.store;
-        let times = store.shards[shard].times(found);
+        let times = shard.times(found);
         if let Some(times) = times {
             times.access(store.time.now());
         }
@@ -255,7 +255,6 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         let pin = Pin::new();
         let (shard, found) = self.look(Inside::pinned(&pin), key)?;
         let store = &self.inner.store;
-        let shard = &store.shards[shard];
         let created = shard.created(found);
         let now = if created.is_some() { store.time.now() } else { 0 };
         let deadline = shard.times(found).map_or(Deadline::NEVER, |times| times.deadline());

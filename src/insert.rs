@@ -175,7 +175,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         let Some((shard, found)) = self.look(Inside::pinned(&pin), key) else { return false };
         let store = &self.inner.store;
         found.entry.record_use();
-        if let Some(times) = store.shards[shard].times(found) {
+        if let Some(times) = shard.times(found) {
             times.access(store.time.now());
         }
         true
@@ -204,7 +204,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
             let Some((shard, found)) = self.look(Inside::pinned(&pin), key) else { return false };
             found.entry.record_use();
             let now = store.start_time();
-            let old = store.shards[shard].times(found).map_or(Deadline::NEVER, |times| times.deadline());
+            let old = shard.times(found).map_or(Deadline::NEVER, |times| times.deadline());
             if store.set_deadline(hash, found, old.set_lifetime(lifetime, self.inner.span, now), now).is_ok() {
                 return true;
             }

@@ -78,7 +78,7 @@ impl<'a, K: Eq + Hash, V, S: BuildHasher> Iterator for Iter<'a, K, V, S> {
             let pin = Pin::new();
             let store = &self.cache.inner.store;
             let (shard, found) = self.cursor.next(self.cache, Inside::pinned(&pin))?;
-            let live = found.into_iter().filter(|found| store.is_live(shard, *found, || store.time.now()));
+            let live = found.into_iter().filter(|found| store.shards[shard].is_live(*found, || store.time.now()));
             let entries: Vec<_> = live.map(|found| std::ptr::from_ref(found.entry)).collect();
             // SAFETY: found under this pin; the shard lives as long as the borrowed handle.
             #[allow(unsafe_code)]
@@ -140,7 +140,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
             let inside = Inside::pinned(&pin);
             let Some((shard, found)) = cursor.next(self, inside) else { return removed };
             for found in found {
-                let live = store.is_live(shard, found, || store.time.now());
+                let live = store.shards[shard].is_live(found, || store.time.now());
                 if live && keep(&found.entry.key, &found.entry.value) {
                     continue;
                 }

@@ -246,11 +246,10 @@ impl Reader {
         self.depth.store(depth + 1, owner::Ordering::Relaxed);
         if depth == 0 {
             self.epoch.store(DOMAIN.front.epoch.load(Ordering::Acquire), Ordering::Relaxed);
-            if DOMAIN.front.barrier.load(Ordering::Relaxed) == ASYMMETRIC {
-                sync::light_barrier();
-            } else {
-                fence(Ordering::SeqCst);
+            if DOMAIN.front.barrier.load(Ordering::Relaxed) != ASYMMETRIC {
+                full_barrier();
             }
+            sync::light_barrier();
         }
     }
 
@@ -265,6 +264,13 @@ impl Reader {
             }
         }
     }
+}
+
+/// Where the other side cannot help.
+#[cold]
+#[inline(never)]
+fn full_barrier() {
+    fence(Ordering::SeqCst);
 }
 
 fn readers() -> impl Iterator<Item = &'static Reader> {

@@ -71,6 +71,21 @@ impl<K, V> Store<K, V> {
         if self.shards.len() == 1 { 0 } else { hash.shard(self.shards.len()) }
     }
 
+    /// As [`shard_of`](Self::shard_of), the shard itself.
+    #[inline(always)]
+    pub(crate) fn shard(&self, hash: Hash) -> &Shard<K, V> {
+        &self.shards[self.shard_of(hash)]
+    }
+
+    /// A hit on an entry whose use counter is not full: the policy is to know of it.
+    #[inline(never)]
+    pub(crate) fn warm(&self, hash: Hash, found: Found<'_, K, V>) {
+        found.entry.record_use();
+        if self.adapt.samples(hash) {
+            self.adapt.hit(hash);
+        }
+    }
+
     /// The time, if entries can have any.
     #[inline]
     pub(crate) fn now(&self) -> u64 {
@@ -87,12 +102,6 @@ impl<K, V> Store<K, V> {
 
     pub(crate) fn lock(&self, shard: usize) -> Locked<'_, K, V> {
         self.shards[shard].lock(self.listener.is_some())
-    }
-
-    /// Is the entry live at `now`?
-    #[inline(always)]
-    pub(crate) fn is_live(&self, shard: usize, found: Found<'_, K, V>, now: impl FnOnce() -> u64) -> bool {
-        !found.entry.is_timed() || self.shards[shard].times(found).is_none_or(|times| !found.entry.is_expired(now(), times))
     }
 
     /// Steps 3 to 5 for a draft. `Err` gives it back when what was seen is no longer so. `was_live`: the

@@ -134,10 +134,10 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
         Q: Equivalent<K> + ?Sized,
     {
         let store = &self.cache.inner.store;
-        let shard = store.shard_of(hash);
-        let (sighting, found) = store.shards[shard].sight(inside, hash.place(), |stored| key.equivalent(stored));
+        let shard = store.shard(hash);
+        let (sighting, found) = shard.sight(inside, hash.place(), |stored| key.equivalent(stored));
         let now = store.now();
-        let live = found.is_some_and(|found| store.is_live(shard, found, || now));
+        let live = found.is_some_and(|found| shard.is_live(found, || now));
         Seen { sighting, found, live, now }
     }
 
@@ -181,7 +181,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
         let terms = match &inner.rule {
             None => terms,
             Some(rule) => {
-                let shard = &inner.store.shards[inner.store.shard_of(hash)];
+                let shard = inner.store.shard(hash);
                 let deadline = |found| shard.times(found).map_or(Deadline::NEVER, |times| times.deadline());
                 terms.ask(&**rule, key, value, seen.live().map(deadline), now)
             }

@@ -46,7 +46,7 @@ fn g01_the_weight_is_exact_and_within_the_capacity_after_every_operation() {
         for capacity in [1, 2, 7, 300] {
             let cache = weighed(capacity, shards);
             let mut rng = Rng::new(capacity * 100 + shards as u64);
-            for _ in 0..600 {
+            for _ in 0..300 {
                 random_write(&cache, &mut rng, 400);
                 let sum: u64 = cache.iter().map(|entry| *entry).sum();
                 assert_eq!(sum, cache.weight(), "{shards} shards, capacity {capacity}");

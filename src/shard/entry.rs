@@ -107,15 +107,18 @@ impl<K, V> Entry<K, V> {
         (self.state.load(Ordering::Relaxed) & USES) as u8
     }
 
-    /// Counts a hit. True if it was written down, false if the counter was full already.
+    /// Is the counter full, so that a hit has nothing to write?
     #[inline(always)]
-    pub(crate) fn record_use(&self) -> bool {
+    pub(crate) fn is_hot(&self) -> bool {
+        self.state.load(Ordering::Relaxed) & USES == USES
+    }
+
+    /// Counts a hit, unless the counter is full.
+    pub(crate) fn record_use(&self) {
         let state = self.state.load(Ordering::Relaxed);
-        if state & USES == USES {
-            return false;
+        if state & USES != USES {
+            let _ = self.state.compare_exchange_weak(state, state + 1, Ordering::Relaxed, Ordering::Relaxed);
         }
-        let _ = self.state.compare_exchange_weak(state, state + 1, Ordering::Relaxed, Ordering::Relaxed);
-        true
     }
 
     /// Lowers the counter by one if it is above zero.
@@ -194,7 +197,7 @@ mod tests {
     #[test]
     fn uses_saturate_and_are_taken() {
         let entry = Entry::new(7, 1, 2);
-        let counted = (0..5).filter(|_| entry.record_use()).count();
+        let counted = (0..5).filter(|_| !entry.is_hot()).inspect(|_| entry.record_use()).count();
         assert_eq!((counted, entry.uses()), (3, MAX_USES));
         for left in [2, 1, 0, 0] {
             entry.take_use();

@@ -190,6 +190,17 @@ impl<K, V> Shard<K, V> {
         found.entry.is_timed().then(|| unsafe { self.times.row(found.index).as_ref() })
     }
 
+    /// Is the entry live at the time that `now` tells? It is asked only if the entry has a deadline.
+    #[inline(always)]
+    pub(crate) fn is_live(&self, found: Found<'_, K, V>, now: impl FnOnce() -> u64) -> bool {
+        !found.entry.is_timed() || self.is_live_at(found, now())
+    }
+
+    #[inline(never)]
+    fn is_live_at(&self, found: Found<'_, K, V>, now: u64) -> bool {
+        self.times(found).is_none_or(|times| !found.entry.is_expired(now, times))
+    }
+
     /// When the value was written, if that is known.
     #[allow(unsafe_code)]
     pub(crate) fn created(&self, found: Found<'_, K, V>) -> Option<u64> {

@@ -33,13 +33,15 @@ pub(crate) struct Chunks<T> {
     directory: AtomicPtr<AtomicPtr<T>>,
     /// log2 of the rows in a chunk.
     bits: u32,
+    /// The rows in a chunk, less one.
+    mask: u32,
     /// All directories, the present one last. Locked by the single writer only.
     directories: Mutex<Vec<Box<[AtomicPtr<T>]>>>,
 }
 
 impl<T> Chunks<T> {
     pub(crate) fn new(bits: u32) -> Self {
-        Chunks { directory: AtomicPtr::new(null_mut()), bits, directories: Mutex::new(Vec::new()) }
+        Chunks { directory: AtomicPtr::new(null_mut()), bits, mask: (1 << bits) - 1, directories: Mutex::new(Vec::new()) }
     }
 
     /// The row of `index`, which may be uninitialised.
@@ -52,7 +54,7 @@ impl<T> Chunks<T> {
     pub(crate) unsafe fn row(&self, index: u32) -> NonNull<T> {
         let directory = self.directory.load(Ordering::Acquire);
         let chunk = (index >> self.bits) as usize;
-        let offset = (index & ((1 << self.bits) - 1)) as usize;
+        let offset = (index & self.mask) as usize;
         // SAFETY: S1, S5 and the caller: the directory has an element for the chunk, and it is set.
         unsafe { NonNull::new_unchecked((*directory.add(chunk)).load(Ordering::Relaxed).add(offset)) }
     }

@@ -10,8 +10,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, mpsc};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 /// A cache whose structure is validated when the test is over.
 pub struct Checked<K: Eq + Hash, V, S: BuildHasher = RandomState>(Cache<K, V, S>);
@@ -41,17 +40,10 @@ pub fn alone() -> MutexGuard<'static, ()> {
     GATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs a test that hangs if the promise is broken, and fails then. The time is no measure of speed.
-pub fn finishes(what: &str, test: impl FnOnce() + Send + 'static) {
-    let (done, wait) = mpsc::channel();
-    let thread = std::thread::spawn(move || {
-        test();
-        let _ = done.send(());
-    });
-    match wait.recv_timeout(Duration::from_secs(60)) {
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("{what} does not end"),
-        _ => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-    }
+/// Runs a test that hangs if the promise is broken, in a process of its own, so that a hang fails it and disturbs
+/// nobody else.
+pub fn finishes(what: &str, test: impl FnOnce()) {
+    assert_eq!(in_child(test), Fate::Exited(0), "{what}: killed by 14 is a hang");
 }
 
 /// splitmix64.
@@ -294,8 +286,14 @@ pub fn in_child(work: impl FnOnce()) -> Fate {
     assert!(child >= 0, "fork failed");
     if child == 0 {
         // SAFETY: plain system calls.
-        unsafe { libc::alarm(60) };
+        unsafe { libc::alarm(40) };
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        if let Err(panic) = &outcome {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic in the child");
+            // SAFETY: a plain system call.
+            unsafe { libc::write(2, format!("in the child: {text}\n").as_ptr().cast(), text.len() + 15) };
+        }
         // SAFETY: as above; no destructors of the parent's run in the child.
         unsafe { libc::_exit(i32::from(outcome.is_err())) };
     }

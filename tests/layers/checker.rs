@@ -87,7 +87,10 @@ fn a_re_export_counts_as_its_origin() {
         "names crate::folder::Left, of folder::left",
     );
     none("folder/left.rs", "use crate::Left;");
-    // What the root holds itself is the root's.
+    // Another crate's item that the root passes on is nobody's; what the root holds itself is the root's.
+    let lib = "//! # Unsafe code\n//! * `src/low.rs`\npub use ahash::RandomState;\npub use folder::Left;\nmod folder;";
+    let files = with(&[("lib.rs", lib), ("folder/right.rs", "use crate::RandomState;")]);
+    assert_eq!(breaches(&files, &SMALL), Vec::<String>::new());
     one("folder/right.rs", "fn f() { crate::run() }", "src/folder/right.rs:1:", "names crate::run, of lib");
 }
 
@@ -162,6 +165,8 @@ fn the_primitives_stay_at_home() {
     let lint = "#[allow(clippy::disallowed_methods)]\nfn f() {}";
     one("folder/right.rs", lint, "src/folder/right.rs:1: disallowed_methods", "MAY_ALLOW");
     none("low/detail.rs", lint);
+    let root = "//! # Unsafe code\n//! * `src/low.rs`\n#![deny(clippy::disallowed_types)]\nmod folder;\npub use folder::Left;";
+    none("lib.rs", root);
 }
 
 #[test]
@@ -179,7 +184,10 @@ fn text_that_is_no_code_does_not_count() {
         "fn f<'a>(c: char) -> &'a str { if c == '\"' || c == '\\'' { \"unsafe\" } else { \"\" } }",
     );
     none("folder/right.rs", "fn f<'a>(x: &'a u8) -> impl Fn() + use<'a> { let y = 1; move || { y; } }");
+    none("folder/right.rs", "pub(in crate::folder) struct X;");
     // And what follows it does.
+    let capturing = "fn f<'a>() -> impl X + use<'a> { crate::run(); }";
+    one("folder/right.rs", capturing, "src/folder/right.rs:1:", "crate::run");
     one(
         "folder/right.rs",
         "const A: char = '\\'';\nuse std::sync::Arc;",
@@ -260,4 +268,5 @@ fn files_and_functions_stay_short() {
         "",
     );
     none("folder/right.rs", "fn f() {\n\n}\nfn g(a: fn(u8)) {\n\n}");
+    none("folder/right.rs", "struct S { f: fn() }\n\nfn g() {\n\n}");
 }

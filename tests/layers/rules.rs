@@ -111,9 +111,12 @@ fn upward(modules: &[Module], rules: &Rules, found: &mut Vec<String>) {
             if named.exported.is_some() && (below(&shown, &module.path) || module.path == "lib") {
                 continue;
             }
+            let origin = origin(&shown, &exports);
+            if origin.starts_with("::") {
+                continue;
+            }
             // What no module covers stands in the crate's root.
-            let (to, other) =
-                rules.place(&origin(&shown, &exports)).or(rules.place("lib")).unwrap_or((from, level));
+            let (to, other) = rules.place(&origin).or(rules.place("lib")).unwrap_or((from, level));
             let peer = rules.peers.iter().position(|(one, two, _)| (*one, *two) == (from, to));
             used.extend(peer);
             let at =
@@ -136,15 +139,18 @@ fn upward(modules: &[Module], rules: &Rules, found: &mut Vec<String>) {
     }
 }
 
-/// What is re-exported, by its full name, and where it comes from.
+/// What is re-exported, by its full name, and where it comes from: `::` if from another crate.
 fn exports(modules: &[Module]) -> BTreeMap<String, String> {
     let mut exports = BTreeMap::new();
     for module in modules {
         let root = root_of(&module_path(&module.file));
         for named in &module.named {
-            if let (Some(name), Some(from)) = (&named.exported, named.inside().or(named.outside())) {
-                exports
-                    .insert([&root[..], &named.scope, std::slice::from_ref(name)].concat().join("::"), from);
+            let Some(name) = &named.exported else { continue };
+            let full = [&root[..], &named.scope, std::slice::from_ref(name)].concat().join("::");
+            // A module that offers another crate's item answers for it; the root only passes it on.
+            let foreign = (module.path == "lib").then(|| "::".to_string());
+            if let Some(from) = named.inside().or(foreign) {
+                exports.insert(full, from);
             }
         }
     }
