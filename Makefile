@@ -19,7 +19,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 test: tools ## the tests: debug build with all its assertions, every target, then the examples in the docs
-	cargo test --all-targets
+	cargo test --all-targets --no-fail-fast
 	cargo test --doc
 
 demo: tools ## replay a recorded trace through a cache, then draw its hit ratios at a ladder of capacities

@@ -5,4 +5,4 @@ set -eu
 cd "$(dirname "$0")/.."
 host=$(rustc -vV | sed -n 's/^host: //p')
 export RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" ASAN_OPTIONS=detect_leaks=1
-CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/asan cargo test --release --target "$host" --lib --tests
+CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/asan cargo test --release --no-fail-fast --target "$host" --lib --tests

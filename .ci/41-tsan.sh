@@ -6,4 +6,4 @@ cd "$(dirname "$0")/.."
 host=$(rustc -vV | sed -n 's/^host: //p')
 export TSAN_OPTIONS="suppressions=$PWD/.ci/tsan.supp"
 export RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer"
-CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/tsan cargo test --release --target "$host" --lib --tests
+CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/tsan cargo test --release --no-fail-fast --target "$host" --lib --tests
