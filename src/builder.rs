@@ -8,13 +8,13 @@ use crate::policy::Policy;
 use crate::shard::{Limits, Plan, Shard, entry_bytes};
 use crate::stats::Stripes;
 use crate::store::Store;
+use crate::sync::Arc;
 use crate::sync::atomic::AtomicBool;
 use crate::weight::{Budget, HeapSize, Weigh, Weigher};
 use crate::{BuildError, RandomState};
 use std::fmt;
 use std::hash::BuildHasher;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The most shards a cache can have.

@@ -12,13 +12,13 @@ use crate::reclaim::Pin;
 use crate::settle::Rest;
 use crate::shard::{Found, Inside, Shard};
 use crate::stats::Stats;
+use crate::sync::Arc;
 use crate::store::{Changed, Company, Store};
 use crate::weight::Weigher;
 use crate::{BuildError, RandomState};
 use equivalent::Equivalent;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
-use std::sync::Arc;
 
 /// A concurrent cache of bounded weight.
 ///
@@ -42,6 +42,9 @@ use std::sync::Arc;
 pub struct Cache<K, V, S = RandomState> {
     pub(crate) inner: Arc<Inner<K, V, S>>,
 }
+
+/// An entry with its shard.
+pub(crate) type InShard<'a, K, V> = (&'a Shard<K, V>, Found<'a, K, V>);
 
 /// What the handles share.
 pub(crate) struct Inner<K, V, S> {
@@ -78,7 +81,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
 
     /// Finds a live entry and leaves no trace: its shard and itself.
     #[inline(always)]
-    pub(crate) fn look<'a, Q>(&'a self, inside: Inside<'a>, key: &Q) -> Option<(&'a Shard<K, V>, Found<'a, K, V>)>
+    pub(crate) fn look<'a, Q>(&'a self, inside: Inside<'a>, key: &Q) -> Option<InShard<'a, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
@@ -91,7 +94,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         inside: Inside<'a>,
         hash: Bits,
         mut matches: impl FnMut(&K) -> bool,
-    ) -> Option<(&'a Shard<K, V>, Found<'a, K, V>)> {
+    ) -> Option<InShard<'a, K, V>> {
         let store = &self.inner.store;
         let shard = store.shard(hash);
         let found = shard.find(inside, hash.place(), |_, stored| matches(stored))?;

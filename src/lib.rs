@@ -43,6 +43,7 @@
 //! * `src/expiry/ticker.rs`
 //! * `src/shard/slab.rs`
 //! * `src/shard/table.rs`
+//! * `src/shard/table/tests.rs`
 //! * `src/shard/mod.rs`
 //! * `src/shard/write.rs`
 //! * `src/settle.rs`
@@ -50,6 +51,17 @@
 //! * `src/cache.rs`
 //! * `src/iter.rs`
 //! * `src/exclusive.rs`
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        clippy::print_stdout,
+        clippy::print_stderr,
+        clippy::unwrap_used
+    )
+)]
 
 mod adapt;
 mod builder;

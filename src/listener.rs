@@ -20,9 +20,9 @@
 //!
 //! Two short locks per notice. Without a listener, nothing.
 
+use crate::sync::Arc;
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
 
 /// Why an entry left the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

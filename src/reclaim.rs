@@ -54,8 +54,7 @@
 //!   child of a fork before any other thread exists.
 
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
-use crate::sync::{self, Padded};
-use std::sync::atomic as owner;
+use crate::sync::{self, Padded, owner};
 
 /// Hazard words of a thread; a reference beyond them keeps a pin instead.
 const HAZARDS: usize = if sync::MODEL { 1 } else { 7 };
@@ -108,7 +107,7 @@ impl Domain {
 static DOMAIN: Domain = Domain::new();
 
 #[cfg(loom)]
-loom::lazy_static! {
+sync::model_static! {
     static ref DOMAIN: Domain = Domain::new();
 }
 
@@ -156,8 +155,9 @@ impl Drop for Farewell {
 }
 
 #[cfg(not(loom))]
-std::thread_local! {
-    static FAREWELL: Farewell = const { Farewell };
+sync::thread_local_cell! {
+    /// Dropped when the thread ends.
+    static FAREWELL: Farewell = Farewell;
 }
 
 #[allow(unsafe_code)]

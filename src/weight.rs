@@ -15,9 +15,8 @@
 //! Sums saturate; a weight of zero is legal: such an entry takes no room and is never evicted for it.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Mutex, Padded};
+use crate::sync::{Arc, Mutex, Padded};
 use std::mem::{size_of, size_of_val};
-use std::sync::Arc;
 
 /// The shared sum of weights.
 #[derive(Debug)]

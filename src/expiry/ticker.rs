@@ -122,7 +122,7 @@ impl Ticker for CoarseTicker {
 /// Nanoseconds of the coarse monotonic clock, or `None` where it cannot be read.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[inline]
-#[allow(unsafe_code)]
+#[allow(unsafe_code, clippy::disallowed_methods)]
 fn coarse_nanos() -> Option<u64> {
     let mut time = std::mem::MaybeUninit::<libc::timespec>::zeroed();
     // SAFETY: the only memory the call touches is the one timespec it is given, which lives until

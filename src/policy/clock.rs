@@ -15,7 +15,12 @@ const PATIENCE: u32 = 64;
 
 /// Turns the queue until an entry to evict stands at the back, and returns it without unlinking it. `passed` is told
 /// every entry that was spared. `None` only if the queue is empty.
-pub(crate) fn turn(queue: &mut Queue, links: &mut Links, r: &impl Residents, mut passed: impl FnMut(u32)) -> Option<u32> {
+pub(crate) fn turn(
+    queue: &mut Queue,
+    links: &mut Links,
+    r: &impl Residents,
+    mut passed: impl FnMut(u32),
+) -> Option<u32> {
     let mut steps = 0;
     loop {
         let index = queue.back()?;
@@ -73,5 +78,39 @@ impl Clock {
 
     pub(crate) fn check(&self, r: &impl Residents) -> Result<(), String> {
         self.queue.check(&self.links, r)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::tests::Table;
+
+    #[test]
+    fn the_unused_leave_first_and_the_used_get_another_round() {
+        let table = Table::new(3);
+        let mut clock = Clock::new();
+        (0..3).for_each(|index| clock.insert(index, &table));
+        table.set_uses(0, 1);
+        assert_eq!(clock.victim(&table), Some(1));
+        assert_eq!(clock.victim(&table), Some(2));
+        assert_eq!((clock.victim(&table), clock.victim(&table)), (Some(0), None));
+    }
+
+    #[test]
+    fn g15_the_hand_tires_when_every_entry_stays_hot() {
+        let table = Table::new(5000);
+        let mut clock = Clock::new();
+        (0..5000).for_each(|index| clock.insert(index, &table));
+        table.stay_hot();
+        let mut steps = 0;
+        let victim = turn(&mut clock.queue, &mut clock.links, &table, |_| steps += 1);
+        assert_eq!(
+            steps,
+            4 * PATIENCE - PATIENCE,
+            "at three uses it is enough to have turned for three patiences"
+        );
+        assert!(victim.is_some());
+        clock.check(&table).unwrap();
     }
 }

@@ -21,6 +21,7 @@
 
 pub(crate) mod adapt;
 pub(crate) mod clock;
+pub(crate) mod plan;
 pub(crate) mod queue;
 pub mod replay;
 pub(crate) mod sketch;
@@ -30,6 +31,7 @@ pub(crate) use adapt::Shadows;
 pub(crate) use queue::MAX_INDEX;
 
 use clock::Clock;
+use plan::Plan;
 use tinylfu::TinyLfu;
 
 /// What a policy may ask about the entries it holds.
@@ -49,7 +51,7 @@ pub(crate) trait Residents {
 #[non_exhaustive]
 pub enum Policy {
     /// A window of new entries before a CLOCK of admitted ones, with a frequency sketch deciding who may pass; the size
-    /// of the window follows the workload. The right choice unless you know better.
+    /// of the window and the rule for passing follow the workload. The right choice unless you know better.
     ///
     /// Sources: TinyLFU (Einziger, Friedman, Manes 2017), CLOCK (Corbató 1968), S3-FIFO (Yang et al. 2023).
     #[default]
@@ -107,10 +109,11 @@ impl Eviction {
         delegate!(self, policy => policy.victim(r))
     }
 
-    /// Sets the share of the weight that new entries have for themselves; a policy without a window ignores it.
-    pub(crate) fn set_window(&mut self, fraction: f32) {
+    /// Sets how new entries are treated, as [`Shadows::window`] says: their share of the weight, plus the number of a
+    /// rule of admission (`plan`). Nothing is moved now. A policy without a window ignores it.
+    pub(crate) fn set_window(&mut self, number: f32) {
         if let Self::TinyLfu(policy) = self {
-            policy.set_window(fraction);
+            policy.set_plan(Plan::from_number(number));
         }
     }
 
@@ -134,5 +137,118 @@ impl Eviction {
     /// Walks all it holds and says what is inconsistent. O(n), for tests.
     pub(crate) fn check(&self, r: &impl Residents) -> Result<(), String> {
         delegate!(self, policy => policy.check(r))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::cell::Cell;
+    use std::collections::HashSet;
+
+    /// Entries for tests: their weights and use counters.
+    pub(super) struct Table {
+        entries: Vec<(Cell<u64>, Cell<u8>)>,
+        hot: Cell<bool>,
+    }
+
+    impl Table {
+        pub(super) fn new(len: usize) -> Self {
+            let entry = || (Cell::new(1), Cell::new(0));
+            Self { entries: std::iter::repeat_with(entry).take(len).collect(), hot: Cell::new(false) }
+        }
+
+        pub(super) fn set_uses(&self, index: u32, uses: u8) {
+            self.entries[index as usize].1.set(uses);
+        }
+
+        /// Every counter is at its top from now on, whatever is taken.
+        pub(super) fn stay_hot(&self) {
+            self.hot.set(true);
+        }
+    }
+
+    impl Residents for Table {
+        fn hash(&self, index: u32) -> u32 {
+            index.wrapping_mul(0x9E37_79B1)
+        }
+
+        fn weight(&self, index: u32) -> u64 {
+            self.entries[index as usize].0.get()
+        }
+
+        fn uses(&self, index: u32) -> u8 {
+            if self.hot.get() { 3 } else { self.entries[index as usize].1.get() }
+        }
+
+        fn take_use(&self, index: u32) {
+            let uses = &self.entries[index as usize].1;
+            uses.set(uses.get().saturating_sub(1));
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Op {
+        Insert(u32, u64),
+        Replace(u32, u32, u64),
+        Remove(u32),
+        Use(u32, u8),
+        Victim,
+        Window(f32),
+        Tend(usize),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let index = 0..40_u32;
+        let weight = prop_oneof![0..4_u64, Just(1_000_000), Just(u64::MAX / 64)];
+        prop_oneof![
+            4 => (index.clone(), weight.clone()).prop_map(|(index, weight)| Op::Insert(index, weight)),
+            1 => (index.clone(), index.clone(), weight).prop_map(|(old, new, weight)| Op::Replace(old, new, weight)),
+            1 => index.clone().prop_map(Op::Remove),
+            2 => (index, 0..4_u8).prop_map(|(index, uses)| Op::Use(index, uses)),
+            2 => Just(Op::Victim),
+            1 => (0.0..3.0_f32).prop_map(Op::Window),
+            1 => (0..9_usize).prop_map(Op::Tend),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn g15_every_policy_holds_exactly_what_it_was_given(ops in prop::collection::vec(op(), 1..300), plain: bool) {
+            let mut policy = Eviction::new(if plain { Policy::Clock } else { Policy::ClockTinyLfu }, 5);
+            let table = Table::new(40);
+            let mut held = HashSet::new();
+            for op in ops {
+                match op {
+                    Op::Insert(index, weight) => if held.insert(index) {
+                        table.entries[index as usize].0.set(weight);
+                        table.set_uses(index, 0);
+                        policy.insert(index, &table);
+                    },
+                    Op::Replace(old, new, weight) => if held.contains(&old) && (old == new || !held.contains(&new)) {
+                        let before = table.weight(old);
+                        table.entries[new as usize].0.set(weight);
+                        policy.replace(old, new, before, &table);
+                        held.remove(&old);
+                        held.insert(new);
+                    },
+                    Op::Remove(index) => {
+                        policy.remove(index, table.weight(index));
+                        held.remove(&index);
+                    }
+                    Op::Use(index, uses) => table.set_uses(index, uses),
+                    Op::Victim => match policy.victim(&table) {
+                        Some(victim) => prop_assert!(held.remove(&victim)),
+                        None => prop_assert!(held.is_empty()),
+                    },
+                    Op::Window(number) => policy.set_window(number),
+                    Op::Tend(budget) => policy.tend(budget),
+                }
+                prop_assert_eq!(policy.check(&table), Ok(()));
+                prop_assert_eq!(policy.len(), held.len());
+                prop_assert_eq!(policy.weight(), held.iter().map(|&index| table.weight(index)).sum::<u64>());
+            }
+        }
     }
 }

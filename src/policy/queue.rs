@@ -170,7 +170,12 @@ impl Queue {
     }
 
     /// Puts `new`, which is in no queue, where `old` was, and gives it its weight.
-    pub(crate) fn replace(&mut self, links: &mut Links, (old, old_weight): (u32, u64), (new, new_weight): (u32, u64)) {
+    pub(crate) fn replace(
+        &mut self,
+        links: &mut Links,
+        (old, old_weight): (u32, u64),
+        (new, new_weight): (u32, u64),
+    ) {
         self.weight = self.weight.saturating_sub(old_weight).saturating_add(new_weight);
         if old == new {
             return;
@@ -221,5 +226,100 @@ impl Queue {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::VecDeque;
+
+    /// Entry `i` weighs what the list says.
+    struct Weights(Vec<u64>);
+
+    impl Residents for Weights {
+        fn hash(&self, _: u32) -> u32 {
+            0
+        }
+        fn weight(&self, index: u32) -> u64 {
+            self.0[index as usize]
+        }
+        fn uses(&self, _: u32) -> u8 {
+            0
+        }
+        fn take_use(&self, _: u32) {}
+    }
+
+    #[derive(Debug, Clone)]
+    enum Op {
+        Push(u32, bool),
+        Unlink(u32),
+        Rotate(bool),
+        Replace(u32, u32, u64),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let index = 0..24_u32;
+        prop_oneof![
+            (index.clone(), any::<bool>()).prop_map(|(index, main)| Op::Push(index, main)),
+            index.clone().prop_map(Op::Unlink),
+            any::<bool>().prop_map(Op::Rotate),
+            (index.clone(), index, 0..9_u64).prop_map(|(old, new, weight)| Op::Replace(old, new, weight)),
+        ]
+    }
+
+    #[test]
+    fn a_tag_is_none_before_and_after() {
+        let (mut links, mut queue) = (Links::new(), Queue::new(Tag::Main));
+        assert_eq!(links.tag(3), None);
+        links.reserve(3);
+        assert_eq!(links.tag(3), None);
+        queue.push_front(&mut links, 3, 1);
+        assert_eq!((links.tag(3), queue.back()), (Some(Tag::Main), Some(3)));
+        queue.unlink(&mut links, 3, 1);
+        assert_eq!((links.tag(3), queue.back(), queue.len()), (None, None, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn two_queues_on_the_same_links_match_two_deques(ops in prop::collection::vec(op(), 1..200)) {
+            let mut links = Links::new();
+            links.reserve(23);
+            let mut queues = [Queue::new(Tag::Window), Queue::new(Tag::Main)];
+            let mut models = [VecDeque::new(), VecDeque::new()];
+            let mut r = Weights((0..24).collect());
+            let held = |models: &[VecDeque<u32>; 2], index| models.iter().position(|model| model.contains(&index));
+            for op in ops {
+                match op {
+                    Op::Push(index, main) if held(&models, index).is_none() => {
+                        queues[usize::from(main)].push_front(&mut links, index, r.weight(index));
+                        models[usize::from(main)].push_front(index);
+                    }
+                    Op::Unlink(index) => if let Some(at) = held(&models, index) {
+                        queues[at].unlink(&mut links, index, r.weight(index));
+                        models[at].retain(|&other| other != index);
+                    },
+                    Op::Rotate(main) => {
+                        queues[usize::from(main)].rotate(&mut links);
+                        models[usize::from(main)].rotate_right(usize::from(!models[usize::from(main)].is_empty()));
+                    }
+                    Op::Replace(old, new, weight) => if let Some(at) = held(&models, old) {
+                        if old == new || held(&models, new).is_none() {
+                            let before = r.weight(old);
+                            r.0[new as usize] = weight;
+                            queues[at].replace(&mut links, (old, before), (new, weight));
+                            models[at].iter_mut().filter(|index| **index == old).for_each(|index| *index = new);
+                        }
+                    },
+                    Op::Push(..) => {}
+                }
+                for (queue, model) in queues.iter().zip(&models) {
+                    prop_assert_eq!(queue.check(&links, &r), Ok(()));
+                    prop_assert!(queue.iter(&links).eq(model.iter().copied()));
+                    prop_assert_eq!(queue.back(), model.back().copied());
+                }
+            }
+        }
     }
 }

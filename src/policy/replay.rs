@@ -49,10 +49,11 @@ pub struct Replay {
     capacity: usize,
     seed: u64,
     adaptive: bool,
+    policy: Policy,
     table: HashMap<u64, u32>,
     entries: Entries,
     free: Vec<u32>,
-    eviction: Eviction,
+    shards: Vec<Eviction>,
     shadows: Shadows,
 }
 
@@ -68,9 +69,17 @@ impl Replay {
             table: HashMap::new(),
             entries: Entries::default(),
             free: Vec::new(),
-            eviction: Eviction::new(policy, seed),
+            policy,
+            shards: vec![Eviction::new(policy, seed)],
             shadows: Shadows::new(capacity, seed),
         }
+    }
+
+    /// The same, divided by hash into shards of equal capacity, as a large cache is. At least 1.
+    pub fn sharded(mut self, shards: usize) -> Self {
+        let shards = shards.clamp(1, self.capacity) as u64;
+        self.shards = (0..shards).map(|shard| Eviction::new(self.policy, self.seed ^ shard)).collect();
+        self
     }
 
     /// What came out so far.
@@ -96,13 +105,16 @@ impl Replay {
     fn sample(&mut self, hash: u64) {
         if self.adaptive && self.shadows.sampled(hash) {
             self.shadows.access(hash, 1);
-            self.eviction.set_window(self.shadows.window());
         }
     }
 
     fn insert(&mut self, key: u64, hash: u64) {
-        if self.eviction.len() >= self.capacity {
-            if let Some(victim) = self.eviction.victim(&self.entries) {
+        let room = self.capacity.div_ceil(self.shards.len());
+        let shard = ((u128::from(hash) * self.shards.len() as u128) >> 64) as usize;
+        let shard = &mut self.shards[shard];
+        shard.set_window(self.shadows.window());
+        if shard.len() >= room {
+            if let Some(victim) = shard.victim(&self.entries) {
                 self.table.remove(&self.entries.0[victim as usize].key);
                 self.free.push(victim);
             }
@@ -119,7 +131,7 @@ impl Replay {
             }
         };
         self.table.insert(key, index);
-        self.eviction.insert(index, &self.entries);
+        shard.insert(index, &self.entries);
     }
 }
 
@@ -169,4 +181,84 @@ const fn mix(key: u64) -> u64 {
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOTH: [Policy; 2] = [Policy::ClockTinyLfu, Policy::Clock];
+
+    fn run(policy: Policy, capacity: usize, shards: usize, keys: impl Iterator<Item = u64>) -> Outcome {
+        let mut replay = Replay::new(policy, capacity, 7).sharded(shards);
+        for key in keys {
+            replay.request(key);
+            assert!(replay.table.len() <= capacity.next_multiple_of(shards));
+        }
+        assert_eq!(replay.table.len(), replay.shards.iter().map(Eviction::len).sum::<usize>());
+        if shards == 1 {
+            replay.shards[0].check(&replay.entries).unwrap();
+        }
+        replay.outcome()
+    }
+
+    /// Keys with a frequency that falls with their number, from a fixed generator.
+    fn skewed(keys: u64, requests: u64) -> impl Iterator<Item = u64> {
+        (0..requests).map(move |n| {
+            let unit = (mix(n) >> 11) as f64 / (1_u64 << 53) as f64;
+            (keys as f64 * unit.powi(4)) as u64
+        })
+    }
+
+    #[test]
+    fn what_fits_is_missed_once() {
+        for policy in BOTH {
+            let outcome = run(policy, 100, 1, (0..1000).map(|n| n % 100));
+            assert_eq!((outcome.requests, outcome.hits), (1000, 900));
+        }
+    }
+
+    #[test]
+    fn a_capacity_of_one_works() {
+        for policy in BOTH {
+            assert_eq!(run(policy, 0, 1, [1, 1, 2, 2, 1].into_iter()).hits, 2);
+            assert_eq!(run(policy, 1, 9, [1, 1, 2, 2, 1].into_iter()).hits, 2);
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_figures() {
+        let figures = || run(Policy::ClockTinyLfu, 200, 1, skewed(3000, 30_000));
+        assert_eq!(figures(), figures());
+    }
+
+    #[test]
+    fn frequency_beats_mere_recency_on_skewed_keys() {
+        let [tiny, clock] = BOTH.map(|policy| run(policy, 300, 1, skewed(20_000, 100_000)).hit_ratio());
+        assert!(tiny > clock + 0.02, "{tiny} {clock}");
+    }
+
+    #[test]
+    fn shards_cost_little() {
+        let [one, many] = [1, 16]
+            .map(|shards| run(Policy::ClockTinyLfu, 4096, shards, skewed(60_000, 200_000)).hit_ratio());
+        assert!(many > one - 0.005, "{one} {many}");
+    }
+
+    #[test]
+    fn a_popular_set_survives_a_scan() {
+        let popular = (0..20_000).map(|n| n % 50);
+        let scan = (0..40_000).flat_map(|n| [1_000 + n, n % 50]);
+        let outcome = run(Policy::ClockTinyLfu, 100, 1, popular.chain(scan));
+        assert!(outcome.hits > 20_000 + 40_000 - 500, "{outcome:?}");
+    }
+
+    #[test]
+    fn g13_a_frozen_filter_thaws() {
+        // One set is made as popular as the counters can tell, then another takes its place.
+        let old = (0..50_000).map(|n| n % 100);
+        let new = (0..50_000).map(|n| 1_000 + n % 100);
+        let outcome = run(Policy::ClockTinyLfu, 100, 1, old.chain(new));
+        assert!(outcome.hits > 90_000, "{outcome:?}");
+    }
 }

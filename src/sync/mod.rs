@@ -26,6 +26,11 @@ pub(crate) use model::*;
 
 pub(crate) use std::sync::Arc;
 
+/// Atomics that only one thread at a time touches: the checker need not look at them.
+pub(crate) mod owner {
+    pub(crate) use std::sync::atomic::{AtomicU32, Ordering};
+}
+
 /// A value alone on its cache lines: two, because neighbouring lines are fetched in pairs.
 #[repr(align(128))]
 #[derive(Debug, Default)]

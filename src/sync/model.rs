@@ -62,6 +62,11 @@ pub(crate) fn yield_now() {
     loom::thread::yield_now();
 }
 
+macro_rules! model_static {
+    ($($all:tt)*) => { loom::lazy_static! { $($all)* } };
+}
+pub(crate) use model_static;
+
 macro_rules! thread_local_cell {
     ($(#[$doc:meta])* static $name:ident: $ty:ty = $init:expr;) => {
         loom::thread_local! { $(#[$doc])* static $name: $ty = $init; }

@@ -41,7 +41,6 @@ pub fn run(setting: &Setting, ops: &[Op], door: Door) {
         pin: None,
         walk: None,
         may_evict: false,
-        lost: 0,
     };
     for op in ops {
         run.step(op);
@@ -105,8 +104,6 @@ struct Run<'c> {
     walk: Option<Walk<'c>>,
     /// The operation had to make room.
     may_evict: bool,
-    /// Without a listener: expired or evicted, who knows.
-    lost: u64,
 }
 
 impl From<Inserted<Key, Val>> for Outcome {
@@ -385,7 +382,7 @@ impl<'c> Run<'c> {
         if self.setting.listener {
             assert_eq!(self.model.all().len(), self.model.entries.len(), "retain removes the expired");
         } else {
-            self.forget_expired();
+            self.forget_until(self.model.now);
         }
         assert_eq!(self.cache.len(), self.model.entries.len());
     }
@@ -438,7 +435,7 @@ impl<'c> Run<'c> {
             assert!(!done.done || late == 0, "{late} expired entries are left");
         } else if budget == usize::MAX {
             let tick = self.model.now >> 20 << 20;
-            self.lost += self.model.entries.extract_if(.., |_, slot| slot.at() <= tick).count() as u64;
+            self.forget_until(tick);
         }
         self.nothing_waits();
     }
@@ -478,25 +475,20 @@ impl<'c> Run<'c> {
         }
         if let Some(old) = self.model.live(key) {
             assert!(old.weight > 0 && self.model.excess(key, weight) > 0, "{key} was lost without need");
-            self.forget(key);
+            self.model.entries.remove(&key);
         }
     }
 
-    fn forget(&mut self, key: u8) {
-        self.model.entries.remove(&key);
-        self.lost += 1;
-    }
-
-    fn forget_expired(&mut self) {
-        let now = self.model.now;
-        self.lost += self.model.entries.extract_if(.., |_, slot| slot.at() <= now).count() as u64;
+    /// Without a listener: what had expired by then is gone.
+    fn forget_until(&mut self, moment: u64) {
+        self.model.entries.retain(|_, slot| slot.at() > moment);
     }
 
     /// Takes what left by expiry and eviction into the model. `excess`: what had to be made room for, if anything.
     fn absorb(&mut self, key: u8, excess: i128) {
         self.may_evict |= excess > 0;
         let told = std::mem::take(&mut *self.told.lock().unwrap());
-        let (mut freed, mut largest, mut evicted) = (0i128, 0i128, false);
+        let (mut freed, mut made, mut largest, mut evicted) = (0i128, 0i128, 0i128, false);
         let mut rest = Vec::new();
         for (gone, id, cause) in told {
             if !matches!(cause, Cause::Expired | Cause::Evicted) {
@@ -513,14 +505,16 @@ impl<'c> Run<'c> {
                 assert!(self.setting.shards > 1 || excess > freed, "{gone} was evicted without need");
                 evicted = true;
             }
-            if gone != key && (cause == Cause::Evicted || self.setting.shards == 1) {
+            if gone != key {
                 freed += weight;
-                largest = largest.max(weight);
+            }
+            if gone != key && cause == Cause::Evicted {
+                (made, largest) = (made + weight, largest.max(weight));
             }
             self.leave_walk(gone);
             self.model.depart(gone, cause);
         }
-        assert!(!evicted || excess + largest > freed, "more was evicted than needed: {excess}, {freed}");
+        assert!(!evicted || excess + largest > made, "more was evicted than needed: {made} for {excess}");
         *self.told.lock().unwrap() = rest;
     }
 
@@ -559,7 +553,7 @@ impl<'c> Run<'c> {
                     assert!(!self.setting.listener && self.may_evict, "{key} is missing after {op:?}");
                     assert!(self.model.entries[&key].weight > 0);
                     self.leave_walk(key);
-                    self.forget(key);
+                    self.model.entries.remove(&key);
                 }
             }
         }
