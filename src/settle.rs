@@ -12,7 +12,7 @@
 
 use crate::listener::Notice;
 use crate::reclaim::{self, Horizon, Tag};
-use crate::shard::{Batch, Locked};
+use crate::shard::{Batch, Due, Locked};
 use crate::store::{Company, Store};
 use crate::sync;
 
@@ -43,7 +43,7 @@ impl<'s, K, V> Rest<'s, K, V> {
 
     /// Ends a critical section and remembers what it owes.
     pub(crate) fn leave(&mut self, shard: usize, locked: Locked<'_, K, V>) {
-        let batch = locked.finish(self.all);
+        let batch = locked.finish(if self.all { Due::Everything } else { Due::ByLimits });
         if batch.is_some() || self.store.listener.is_some() {
             self.due.push((shard, batch));
         }
@@ -91,7 +91,10 @@ impl<'s, K, V> Rest<'s, K, V> {
         let listener = self.store.listener.as_ref()?;
         loop {
             let mut locked = self.store.lock(shard);
-            let Some(notice) = locked.begin_notice() else { return locked.finish(self.all) };
+            let Some(notice) = locked.begin_notice() else {
+                // What is blocked was looked at once; looking again and again would wait for the reader.
+                return locked.finish(if self.all { Due::Fresh } else { Due::ByLimits });
+            };
             drop(locked);
             let _telling = Telling { store: self.store, shard, notice };
             // SAFETY: H1: an entry in the notices is retired after it was told.

@@ -243,9 +243,7 @@ fn g13_a_frozen_filter_thaws() {
         heat();
         cache.insert(1000 + n % 150, 1);
         gone = (0..100).filter(|key| !cache.contains(key)).count();
-        if gone > 30 {
-            break;
-        }
+        println!("{n} {gone}");
     }
     assert!(gone > 30, "only {gone} of 100 hot entries ever gave way");
 }

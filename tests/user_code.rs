@@ -331,12 +331,12 @@ fn operate(cache: &Nosy, ticker: &ManualTicker, number: usize) {
 }
 
 /// Everything that is not in the cache is dropped, once.
-fn nothing_is_lost(cache: Nosy) {
+fn nothing_is_lost(cache: Nosy, what: &str) {
     assert!(!TWICE.get(), "something was dropped twice");
     cache.clear();
     cache.maintain(1000);
     let left = LIVING.with(|living| living.borrow().len());
-    assert_eq!((left, cache.len(), cache.weight()), (0, 0, 0), "lives on outside of the cache");
+    assert_eq!((left, cache.len(), cache.weight()), (0, 0, 0), "{what}: something lives on outside of the cache");
     cache.validate();
     drop(cache);
     assert!(!TWICE.get(), "something was dropped twice");
@@ -359,7 +359,7 @@ fn g24_all_user_code_may_call_the_cache_again_with_the_same_keys() {
                     }
                 }
                 HOME.set(None);
-                nothing_is_lost(cache);
+                nothing_is_lost(cache, "re-entry");
             }
         }
         let called = CALLED.take();
@@ -385,7 +385,7 @@ fn g24_user_code_calls_the_cache_again_at_any_of_its_calls() {
         }
         HOME.set(None);
         SKIP.set(0);
-        nothing_is_lost(cache);
+        nothing_is_lost(cache, "re-entry");
     });
 }
 
@@ -393,6 +393,7 @@ fn g24_user_code_calls_the_cache_again_at_any_of_its_calls() {
 fn explode(place: Place, nth: u32, shards: usize) -> bool {
     let (cache, ticker, told) = nosy(shards);
     let mut went_off = false;
+    let mut at = None;
     BOMB.set(Some((place, nth)));
     for number in 0..OPERATIONS {
         let before = BOMB.get();
@@ -401,6 +402,7 @@ fn explode(place: Place, nth: u32, shards: usize) -> bool {
             assert!(panic.downcast_ref::<&str>() == Some(&FUSE), "{place:?} {nth}, operation {number}: another panic");
             assert!(before.is_some() && BOMB.get().is_none() && !went_off);
             went_off = true;
+            at = Some(number);
             assert!(!TWICE.get(), "{place:?} {nth}, operation {number}: dropped twice");
             cache.validate();
             // It is usable, at every key.
@@ -423,7 +425,7 @@ fn explode(place: Place, nth: u32, shards: usize) -> bool {
     let counted = stats.evicted + stats.expired + stats.removed + stats.replaced + stats.cleared + stats.refused;
     // A refusal is counted before it is told; if the user's code panics between, the panic is what the caller hears.
     assert!(counted as usize - all <= usize::from(went_off), "{place:?} {nth}: {counted} left, {all} were told");
-    nothing_is_lost(cache);
+    nothing_is_lost(cache, &format!("{place:?} {nth}, operation {at:?}"));
     went_off
 }
 

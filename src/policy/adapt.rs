@@ -48,7 +48,7 @@ const MOST_ENTRIES: usize = 512;
 /// What a shadow must lead by, in parts of the sampled accesses, to be followed.
 const MARGIN: f32 = 0.005;
 /// What remains of a score after a period.
-const DECAY: f32 = 0.974;
+const DECAY: f32 = 0.985;
 /// Decisions in the time of a capacity-many sampled accesses.
 const DECISIONS: usize = 4;
 /// Entries of a shadow below which nothing can be learnt.

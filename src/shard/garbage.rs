@@ -34,6 +34,17 @@ pub(crate) struct Limits {
     pub(crate) large: u64,
 }
 
+/// What a call wants to see freed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// What the limits do not let wait.
+    ByLimits,
+    /// Whatever was not looked at yet.
+    Fresh,
+    /// Whatever waits, blocked garbage too.
+    Everything,
+}
+
 /// What one shard unlinked and has not freed.
 #[derive(Debug, Default)]
 pub(crate) struct Garbage {
@@ -82,10 +93,15 @@ impl Garbage {
         self.urgent = true;
     }
 
-    /// The fresh garbage, if the limits say that it must not wait. With `all`, whenever anything waits.
-    pub(crate) fn take_due(&mut self, limits: &Limits, all: bool) -> Option<Batch> {
+    /// The fresh garbage, if it is due; with it comes another look at what is blocked.
+    pub(crate) fn take_due(&mut self, limits: &Limits, due: Due) -> Option<Batch> {
         let full = self.fresh.entries.len() >= limits.entries || self.fresh_weight > limits.weight;
-        if !(self.urgent || full || all && !self.is_empty()) {
+        let wanted = match due {
+            Due::ByLimits => false,
+            Due::Fresh => !self.fresh.is_empty(),
+            Due::Everything => !self.is_empty(),
+        };
+        if !(self.urgent || full || wanted) {
             return None;
         }
         self.urgent = false;

@@ -35,7 +35,7 @@ mod table;
 mod write;
 
 pub(crate) use entry::{Entry, Times};
-pub(crate) use garbage::{Batch, Limits};
+pub(crate) use garbage::{Batch, Due, Limits};
 pub(crate) use table::Located;
 pub(crate) use write::{Draft, Locked, STEP};
 

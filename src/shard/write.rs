@@ -9,7 +9,7 @@
 //! the policy's own bounded step. [`evict`](Locked::evict) and [`clear`](Locked::clear): at most
 //! [`STEP`] entries. Everything else touches one entry.
 
-use super::garbage::{Garbage, Ready};
+use super::garbage::{Due, Garbage, Ready};
 use super::slab::Slab;
 use super::table::{COPIED_PER_WRITE, Located, Place, Tables};
 use super::{Batch, Entry, Found, Plan, Rows, Shard, Sighting, Times};
@@ -298,8 +298,8 @@ impl<K, V> Locked<'_, K, V> {
     }
 
     /// Ends the critical section; the garbage that is due must be freed by the caller.
-    pub(crate) fn finish(mut self, all: bool) -> Option<Batch> {
-        self.write.garbage.take_due(&self.shard.limits, all)
+    pub(crate) fn finish(mut self, due: Due) -> Option<Batch> {
+        self.write.garbage.take_due(&self.shard.limits, due)
     }
 
     /// The next notice to tell.

@@ -21,8 +21,8 @@ const LEVELS: &[&[&str]] = &[
     &["sync"],
     // Words, numbers and single mechanisms that know nothing of entries.
     &["error", "hash", "weight", "pages", "listener", "expiry::ticker"],
-    // When memory may go; when an entry ends; how often a key came; the order of indices.
-    &["reclaim", "stats", "expiry", "expiry::wheel", "policy::sketch", "policy::queue"],
+    // When memory may go; when an entry ends; how often a key came, the order of indices, the window's plan.
+    &["reclaim", "stats", "expiry", "expiry::wheel", "policy::sketch", "policy::queue", "policy::plan"],
     // What an entry is and where it lies; the two policies.
     &["shard::slab", "shard::entry", "policy::clock", "policy::tinylfu"],
     // Finding entries by their hash; choosing one of the policies.

@@ -330,8 +330,9 @@ fn other() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// Boxed, because the trees of all the choices would be moved about with every operation.
 pub fn ops(most: usize) -> impl Strategy<Value = Vec<Op>> {
-    prop::collection::vec(prop_oneof![3 => write(), 2 => read(), 2 => other()], 1..most)
+    prop::collection::vec(prop_oneof![3 => write().boxed(), 2 => read().boxed(), 2 => other().boxed()], 1..most)
 }
 
 pub fn setting() -> impl Strategy<Value = Setting> {

@@ -1,0 +1,195 @@
+//! Do bytes mean bytes: what the process holds while a budget of bytes is churned, and what a cache costs when empty.
+
+mod common;
+
+use common::{Meter, Rng, alone, checked, in_use, take_peak};
+use pinyon::{Cache, Policy};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+#[global_allocator]
+static METER: Meter = Meter;
+
+const MIB: isize = 1 << 20;
+const BUDGET: isize = 32 * MIB;
+/// What G02 allows.
+const ALLOWED: isize = BUDGET + BUDGET / 20 + 4 * MIB;
+
+/// Resident bytes of the process.
+fn resident() -> isize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<isize>().unwrap() * 4096
+}
+
+/// 64 bytes to 64 KiB, as many of each order of magnitude.
+fn any_size(rng: &mut Rng) -> usize {
+    let order = 6 + rng.below(10);
+    (1 << order) + rng.below(1 << order) as usize
+}
+
+/// Churns a cache of the budget, and checks the heap all the while.
+fn churn(name: &str, shards: usize, policy: Policy, (threads, writes, keys): (u64, u64, u64), size: impl Fn(&mut Rng) -> usize + Sync) {
+    let _alone = alone();
+    let before = in_use();
+    let resident_before = resident();
+    let builder = Cache::<u64, Vec<u8>>::builder().capacity_bytes(BUDGET as u64).shards(shards).policy(policy);
+    let cache = checked(builder);
+    take_peak();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // A reader that looks at values, one at a time, all the while.
+        scope.spawn(|| {
+            let mut rng = Rng::new(1000);
+            while !done.load(Ordering::Acquire) {
+                if let Some(value) = cache.get_ref(&rng.below(keys)) {
+                    assert_eq!(value[0], value[value.len() - 1]);
+                }
+            }
+        });
+        let writers: Vec<_> = (0..threads)
+            .map(|me| {
+                let (cache, size) = (&*cache, &size);
+                scope.spawn(move || {
+                    let mut rng = Rng::new(me);
+                    for _ in 0..writes {
+                        let key = rng.below(keys);
+                        match rng.below(10) {
+                            0 => assert!(cache.get(&key).is_none_or(|value| !value.is_empty())),
+                            1 => assert!([true, false].contains(&cache.invalidate(&key))),
+                            _ => assert!(cache.insert(key, vec![key as u8; size(&mut rng)]).is_stored()),
+                        }
+                    }
+                })
+            })
+            .collect();
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        done.store(true, Ordering::Release);
+    });
+    assert!(cache.weight() as isize > BUDGET * 9 / 10, "the budget is used: {}", cache.weight());
+    let (peak, now) = (take_peak() - before, in_use() - before);
+    let resident = resident() - resident_before;
+    println!("{name}: peak {peak}, now {now}, resident {resident}, allowed {ALLOWED}, {} entries", cache.len());
+    assert!(peak <= ALLOWED, "{name}: {peak} bytes on the heap, {ALLOWED} allowed");
+    assert!(now >= BUDGET * 3 / 4, "{name}: weights are not far above the truth: {now}");
+    drop(cache);
+    let left = in_use() - before;
+    assert!(left < 64 << 10, "{name}: {left} bytes are left of the cache");
+}
+
+#[test]
+fn g02_values_of_all_sizes_stay_within_the_budget() {
+    churn("all sizes", 8, Policy::ClockTinyLfu, (1, 12_000, 1 << 15), any_size);
+}
+
+#[test]
+fn g02_values_of_all_sizes_stay_within_the_budget_with_two_writers_and_one_shard() {
+    churn("all sizes, two writers", 1, Policy::Clock, (2, 6_000, 1 << 15), any_size);
+}
+
+#[test]
+fn g02_small_values_stay_within_the_budget() {
+    churn("64 bytes", 2, Policy::ClockTinyLfu, (1, 400_000, 1 << 19), |_| 64);
+}
+
+#[test]
+fn g02_large_values_stay_within_the_budget() {
+    churn("64 KiB", 8, Policy::ClockTinyLfu, (2, 1_500, 1 << 12), |_| 64 << 10);
+}
+
+#[test]
+fn g02_sizes_that_change_from_small_to_large_and_back_stay_within_the_budget() {
+    let _alone = alone();
+    let before = in_use();
+    let cache: common::Checked<u64, Vec<u8>> = checked(Cache::builder().capacity_bytes(BUDGET as u64).shards(2));
+    take_peak();
+    let mut rng = Rng::new(9);
+    for (size, writes) in [(256usize, 110_000), (60_000, 900), (1000, 30_000)] {
+        for _ in 0..writes {
+            let key = rng.below(1 << 17);
+            cache.insert(key, vec![0; size]);
+        }
+        let peak = take_peak() - before;
+        println!("{size}: peak {peak}, {} entries", cache.len());
+        assert!(peak <= ALLOWED, "values of {size} bytes: {peak} bytes on the heap, {ALLOWED} allowed");
+    }
+}
+
+/// From the smallest values that G02 speaks of to the largest: the rows of the many small ones stay with the slab.
+#[test]
+#[ignore = "no steady churn, so not promised; fails while slabs and tables do not shrink"]
+fn g02_what_small_values_needed_is_given_back_for_large_ones() {
+    let _alone = alone();
+    let before = in_use();
+    let cache: common::Checked<u64, Vec<u8>> = checked(Cache::builder().capacity_bytes(BUDGET as u64).shards(2));
+    for (size, writes) in [(64usize, 300_000), (60_000, 2000)] {
+        take_peak();
+        (0..writes).for_each(|key| assert!(cache.insert(key, vec![0; size]).is_stored()));
+        let peak = take_peak() - before;
+        println!("{size}: peak {peak}, {} entries", cache.len());
+        assert!(peak <= ALLOWED, "values of {size} bytes: {peak} bytes on the heap, {ALLOWED} allowed");
+    }
+}
+
+#[test]
+fn g02_strings_as_keys_are_counted() {
+    let _alone = alone();
+    let before = in_use();
+    let cache: common::Checked<String, String> = checked(Cache::builder().capacity_bytes(4 << 20));
+    take_peak();
+    for n in 0..60_000 {
+        cache.insert(format!("{n:0>200}"), "x".repeat(n % 50));
+    }
+    let peak = take_peak() - before;
+    assert!(peak <= (4 * MIB) * 105 / 100 + 4 * MIB, "{peak}");
+    assert!(cache.len() < 15_000, "the keys' 200 bytes count");
+    let text = "y".repeat(1000);
+    cache.clear();
+    cache.insert(text.clone(), text);
+    assert!(cache.weight() >= 2016 + 48, "{}", cache.weight());
+}
+
+#[test]
+fn g28_a_large_capacity_costs_nothing_until_it_is_used() {
+    let _alone = alone();
+    let measure = |build: &dyn Fn() -> Cache<u64, u64>| {
+        drop(build());
+        let before = in_use();
+        take_peak();
+        let cache = build();
+        let (built, peak) = (in_use() - before, take_peak() - before);
+        cache.insert(1, 1);
+        cache.get(&1);
+        let used = in_use() - before;
+        cache.validate();
+        println!("built {built}, peak {peak}, with one entry {used}, {} shards", cache.shards());
+        (built.max(peak), used)
+    };
+    let build = |capacity: u64| move || Cache::builder().capacity(capacity).build().unwrap();
+    let (small, _) = measure(&build(1000));
+    for capacity in [100_000_000, u64::from(u32::MAX), u64::MAX] {
+        let (built, used) = measure(&build(capacity));
+        assert!(built < 64 << 10, "{built} bytes for a capacity of {capacity}");
+        assert!(used < 512 << 10, "{used} bytes with one entry");
+        assert!(built < small + (64 << 10));
+    }
+    let (built, used) = measure(&|| Cache::builder().capacity_bytes(1 << 40).build().unwrap());
+    assert!(built < 64 << 10 && used < 512 << 10);
+    let (built, _) = measure(&|| Cache::builder().capacity(100_000_000).shards(64).build().unwrap());
+    assert!(built < 256 << 10, "{built} bytes for 64 shards");
+}
+
+#[test]
+fn g28_memory_is_in_proportion_to_what_is_stored() {
+    let _alone = alone();
+    for entries in [1000u64, 20_000, 100_000] {
+        let before = in_use();
+        let cache: common::Checked<u64, u64> = checked(Cache::builder().capacity(10_000_000).shards(1));
+        take_peak();
+        (0..entries).for_each(|key| assert!(cache.insert(key, key).is_stored()));
+        let peak = (take_peak() - before) as u64;
+        // A row of 24 bytes, two tables while it grows, links and sketch.
+        assert!(peak < 160 * entries + (512 << 10), "{peak} bytes for {entries} entries");
+        let stats = cache.stats();
+        assert!(stats.overhead_bytes <= peak && stats.overhead_bytes >= entries * 24, "{stats}");
+    }
+}

@@ -1,0 +1,163 @@
+//! Callers who are alone: the same answers, and everything dropped at once.
+
+#![allow(unsafe_code)]
+
+mod common;
+
+use common::{Census, Constant, Rng, Token, alone, checked};
+use pinyon::exclusive::Exclusive;
+use pinyon::{Cache, Compute, Computed, InsertOptions, Inserted, ManualTicker};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+fn only<K: Eq + std::hash::Hash, V, S: BuildHasher>(cache: &Cache<K, V, S>) -> Exclusive<'_, K, V, S> {
+    // SAFETY: each test has one thread and one of these at a time, and no guards while it works.
+    unsafe { Exclusive::new(cache) }
+}
+
+#[test]
+fn g10_an_exclusive_caller_agrees_with_a_map() {
+    for shards in [1, 4] {
+        let cache: common::Checked<u64, u64> = checked(Cache::builder().capacity(10_000).shards(shards));
+        let mut only = only(&cache);
+        let mut map = HashMap::new();
+        let mut rng = Rng::new(5);
+        for n in 0..4000 {
+            let key = rng.below(200);
+            match rng.below(6) {
+                0 => assert_eq!(only.remove(&key, |value| *value), map.remove(&key)),
+                1 => assert_eq!(only.get(&key), map.get(&key)),
+                2 => assert_eq!(only.peek(&key), map.get(&key)),
+                3 => {
+                    let there = map.contains_key(&key);
+                    let expected = if there { Inserted::Kept { key, value: n } } else { Inserted::Added };
+                    assert_eq!(only.insert_if_absent(key, n, InsertOptions::new()), expected);
+                    map.entry(key).or_insert(n);
+                }
+                4 => {
+                    let done = only.compute(key, |there| there.map_or(Compute::Put(n), |_| Compute::Remove));
+                    assert_eq!(done, if map.remove(&key).is_some() { Computed::Removed } else { Computed::Added });
+                    if done == Computed::Added {
+                        map.insert(key, n);
+                    }
+                }
+                _ => {
+                    let done = only.insert(key, n, InsertOptions::new());
+                    assert_eq!(done == Inserted::Added, map.insert(key, n).is_none());
+                }
+            }
+            assert_eq!(cache.len(), map.len());
+        }
+        only.clear();
+        assert!(cache.is_empty());
+    }
+}
+
+#[test]
+fn g27_an_exclusive_caller_leaves_nothing_waiting() {
+    let _alone = alone();
+    for listening in [false, true] {
+        let census = Census::default();
+        let builder = Cache::<u64, Token>::builder().capacity(100).shards(2);
+        let builder = if listening { builder.listener(|key, token, _| assert_eq!(*key, token.id())) } else { builder };
+        let cache = checked(builder);
+        let mut only = only(&cache);
+        let mut rng = Rng::new(1);
+        for n in 0..3000 {
+            let key = rng.below(300);
+            match n % 5 {
+                0 => assert!(only.remove(&key, |token| assert_eq!(token.id(), key)).is_none_or(|()| true)),
+                1 => assert_ne!(only.compute(key, |_| Compute::Put(census.token(key))), Computed::Removed),
+                _ => assert!(only.insert(key, census.token(key), InsertOptions::new()).is_stored()),
+            }
+            assert_eq!(census.alive() as usize, cache.len(), "what left is dropped before the call returns");
+        }
+        only.clear();
+        assert_eq!((census.alive(), cache.stats().retired), (0, 0));
+    }
+}
+
+#[test]
+fn g27_an_exclusive_caller_drops_what_others_left_and_what_expires() {
+    let _alone = alone();
+    let census = Census::default();
+    let ticker = ManualTicker::new();
+    let builder = Cache::<u64, Token>::builder().capacity(1000).shards(1).ticker(ticker.clone());
+    let cache = checked(builder.time_to_live(Duration::from_secs(1)));
+    (0..500).for_each(|key| assert!(cache.insert(key, census.token(key)).is_stored()));
+    (0..7).for_each(|key| assert!(cache.invalidate(&key)));
+    let mut only = only(&cache);
+    only.maintain(0);
+    assert_eq!(census.alive() as usize, cache.len());
+    ticker.advance(Duration::from_secs(2));
+    while !only.maintain(100).done {
+        assert_eq!(census.alive() as usize, cache.len());
+    }
+    assert_eq!((census.alive(), cache.len()), (0, 0));
+}
+
+#[test]
+fn g12_a_comparison_that_may_fail_finds_keys_and_its_error_comes_out() {
+    let cache: common::Checked<u64, &str, Constant> = checked(Cache::builder().capacity(10).hasher(Constant(6)));
+    let mut only = only(&cache);
+    for (key, value) in [(1, "one"), (2, "two"), (3, "three")] {
+        only.insert(key, value, InsertOptions::new());
+    }
+    let find = |wanted: u64| only.find(6, move |key| if *key == 99 { Err("unknown") } else { Ok(*key == wanted) });
+    assert_eq!(find(2), Ok(Some((&2, &"two"))));
+    assert_eq!(find(4), Ok(None));
+    let stats = cache.stats();
+    assert_eq!((stats.hits, stats.misses), (1, 1));
+    let asked = RefCell::new(0);
+    let failed = only.find(6, |_| {
+        *asked.borrow_mut() += 1;
+        if *asked.borrow() == 2 { Err("it failed") } else { Ok(false) }
+    });
+    assert_eq!((failed, asked.into_inner()), (Err("it failed"), 2), "the first error ends the search");
+    assert_eq!(only.find::<()>(7, |_| Ok(true)), Ok(None), "another hash");
+}
+
+#[test]
+fn g29_a_comparison_that_failed_is_a_miss_and_changes_nothing() {
+    let ticker = ManualTicker::new();
+    let builder = Cache::<u64, u64>::builder().capacity(10).hasher(Constant(6)).ticker(ticker.clone());
+    let cache = checked(builder.time_to_idle(Duration::from_secs(10)));
+    let mut only = only(&cache);
+    only.insert(1, 1, InsertOptions::new());
+    ticker.advance(Duration::from_secs(6));
+    assert_eq!(only.find(6, |_| Err("failed")), Err("failed"));
+    let stats = cache.stats();
+    assert_eq!((stats.hits, stats.misses), (0, 1), "the search found nothing");
+    ticker.advance(Duration::from_secs(6));
+    assert_eq!(only.get(&1), None, "the entry was not read, so its idle time went on");
+}
+
+#[test]
+fn g24_user_code_of_an_exclusive_caller_may_call_the_cache() {
+    type Home = Arc<Mutex<Option<Cache<u64, u64>>>>;
+    let home = Home::default();
+    let inside = home.clone();
+    let builder = Cache::<u64, u64>::builder().capacity(20).listener(move |key, value, _| {
+        let cache = inside.lock().unwrap().clone().unwrap();
+        // SAFETY: one thread, and no borrow of the outer value is in use.
+        let mut only = unsafe { Exclusive::new(&cache) };
+        if value % 5 > 0 {
+            only.insert(*key, value - 1, InsertOptions::new());
+            only.remove(key, |_| ());
+        }
+    });
+    let cache = checked(builder);
+    *home.lock().unwrap() = Some(cache.clone());
+    let mut only = only(&cache);
+    for key in 0..200 {
+        only.insert(key, key, InsertOptions::new());
+        cache.validate();
+    }
+    only.clear();
+    let stats = cache.stats();
+    assert_eq!(stats.added, stats.evicted + stats.removed + stats.cleared + cache.len() as u64);
+    drop(home.lock().unwrap().take());
+}
