@@ -8,9 +8,11 @@ CAPACITY ?= 10%
 CHART    ?= target/replay.svg
 REPLAY    = cargo run --quiet --release --example replay --
 
-# How deep `make deep` digs: preemptions of the model checker, random cases of each property.
+# How deep `make deep` digs: preemptions of the model checker, random cases of each property, seconds of each
+# stress test.
 PREEMPTIONS ?= 5
 CASES       ?= 200000
+SECONDS     ?= 60
 
 # Where cargo builds; the model checker's build has other flags, so it has its own folder.
 TARGET = $${CARGO_TARGET_DIR:-target}
@@ -32,9 +34,9 @@ hit-ratios: tools ## the hit ratios of docs, measured again
 
 deep: tools ## longer checks (an hour and more): the model checker with more preemptions, many random cases
 	RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=$(PREEMPTIONS) CARGO_TARGET_DIR=$(TARGET)/loom \
-		cargo test --release --test loom
+		cargo test --release --lib --test loom
 	PROPTEST_CASES=$(CASES) cargo test --release --lib --test model
-	cargo test --release --test stress -- --include-ignored
+	STRESS_SECONDS=$(SECONDS) cargo test --release --test stress
 
 tools:
 	@command -v cargo >/dev/null || { echo "make: cargo is missing: install Rust 1.88 or newer (rustup, or your system's packages)" >&2; exit 1; }

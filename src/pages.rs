@@ -38,12 +38,6 @@ impl<T: Copy + Default> Pages<T> {
         self.pages.get(i >> self.shift)?.get(i & self.mask())
     }
 
-    /// The element at `i` for writing, if the array reaches that far.
-    pub(crate) fn get_mut(&mut self, i: usize) -> Option<&mut T> {
-        let mask = self.mask();
-        self.pages.get_mut(i >> self.shift)?.get_mut(i & mask)
-    }
-
     /// Makes the array at least `n` long, filling with defaults. Costs what is added.
     pub(crate) fn grow_to(&mut self, n: usize) {
         let page_len = 1 << self.shift;
@@ -107,7 +101,7 @@ mod tests {
         }
         assert_eq!(first, pages.pages[0].as_ptr());
         assert!((0..100).all(|n| pages[n] == n as u64));
-        assert!(pages.get(100).is_none() && pages.get_mut(100).is_none());
+        assert!(pages.get(100).is_none());
     }
 
     #[test]

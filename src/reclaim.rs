@@ -32,8 +32,9 @@
 //! 2. If `e > tag`, R's acquire load of the epoch read the seal's increment (or a later one), so the
 //!    unlink happens before R's loads: R cannot have X. So `e <= tag` and the scan refuses, unless R
 //!    has left.
-//! 3. If R has left, its hazard word was stored before the store of `IDLE`, which is a release and
-//!    was read with acquire; the scan reads the hazard words after the epoch and sees it.
+//! 3. If R has left, its hazard word was stored before the store of `IDLE`, or of the epoch of a later
+//!    pin, which is a release and was read with acquire; the scan reads the hazard words after the
+//!    epoch and sees it.
 //!
 //! An epoch read long before it is stored is only too old, which delays frees and nothing else.
 //!
@@ -114,8 +115,8 @@ sync::model_static! {
 /// One thread's place in the registry.
 #[repr(align(128))]
 struct Reader {
-    /// `IDLE`, or the epoch at which the owner entered. Written by the owner (relaxed on entering,
-    /// ordered by the barrier; release on leaving), read by collectors (acquire).
+    /// `IDLE`, or the epoch at which the owner entered. Written by the owner (release; on entering
+    /// the barrier orders it before the loads that follow), read by collectors (acquire).
     epoch: AtomicU64,
     /// Addresses the owner looks at without a pin; 0 = none. Written by the owner (release), read by
     /// collectors after `epoch` (acquire).
@@ -245,7 +246,9 @@ impl Reader {
         let depth = self.depth.load(owner::Ordering::Relaxed);
         self.depth.store(depth + 1, owner::Ordering::Relaxed);
         if depth == 0 {
-            self.epoch.store(DOMAIN.front.epoch.load(Ordering::Acquire), Ordering::Relaxed);
+            // Release: a collector that reads this epoch has not seen the `IDLE` before it, and must know of
+            // the loads, and of the hazard words, of the pin that ended with it.
+            self.epoch.store(DOMAIN.front.epoch.load(Ordering::Acquire), Ordering::Release);
             if DOMAIN.front.barrier.load(Ordering::Relaxed) != ASYMMETRIC {
                 full_barrier();
             }
@@ -453,12 +456,13 @@ impl Horizon {
 /// Looks at every reader, after a barrier on all of them. O(threads), one system call unless the
 /// calling thread is the only one that ever registered.
 pub(crate) fn horizon() -> Horizon {
-    // Partner of the fence in `Reader::register`, and of the readers' own fences in fenced mode.
+    // Batches sealed from here on are unknown to this horizon.
+    let mut horizon = Horizon { oldest: DOMAIN.front.epoch.load(Ordering::Acquire), hazards: Vec::new() };
+    // Partner of the fence in `Reader::register`, and of the readers' own fences in fenced mode. After the
+    // load of the epoch, because what other threads sealed before it was unlinked before this fence, too.
     fence(Ordering::SeqCst);
     let own = LOCAL.with(std::cell::Cell::get);
     let others = || readers().any(|reader| !std::ptr::eq(reader, own) && reader.owned.load(Ordering::Acquire) != 0);
-    // Batches sealed from here on are unknown to this horizon.
-    let mut horizon = Horizon { oldest: DOMAIN.front.epoch.load(Ordering::Acquire), hazards: Vec::new() };
     let asymmetric = DOMAIN.front.barrier.load(Ordering::Relaxed) == ASYMMETRIC;
     if asymmetric && others() && !sync::heavy_barrier() {
         return Horizon { oldest: IDLE, hazards: Vec::new() };
@@ -488,3 +492,6 @@ impl Drop for Domain {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;

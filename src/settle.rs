@@ -67,8 +67,9 @@ impl<'s, K, V> Rest<'s, K, V> {
         let mut batch = Some(batch);
         for attempt in 0..=PATIENCE {
             let (tag, horizon) = match self.company {
-                Company::Alone => (Tag::PAST, Horizon::clear()),
-                Company::Shared => (reclaim::seal(), reclaim::horizon()),
+                // A call from within another one of this thread: that one may be looking.
+                Company::Alone if !reclaim::is_inside() => (Tag::PAST, Horizon::clear()),
+                _ => (reclaim::seal(), reclaim::horizon()),
             };
             let mut locked = self.store.lock(shard);
             let ready = locked.sort(tag, batch.take().unwrap_or_default(), &horizon);

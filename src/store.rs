@@ -114,16 +114,17 @@ impl<K, V> Store<K, V> {
         draft: Draft<K, V>,
         rest: &mut Rest<'_, K, V>,
     ) -> Result<Put<K, V>, Draft<K, V>> {
-        if draft.weight > self.budget.capacity() {
-            return match self.unlink(hash, sighting, cause(was_live, Cause::Replaced), true, rest) {
-                Ok(_) => Ok(Put::Refused(draft)),
-                Err(Changed) => Err(draft),
-            };
-        }
         let number = self.shard_of(hash);
         let mut room = self.budget.room();
         let mut turn = None;
         loop {
+            // Asked in each round: the capacity may have become smaller.
+            if draft.weight > self.budget.capacity() {
+                return match self.unlink(hash, sighting, cause(was_live, Cause::Replaced), true, rest) {
+                    Ok(_) => Ok(Put::Refused(draft)),
+                    Err(Changed) => Err(draft),
+                };
+            }
             let mut locked = self.lock(number);
             locked.tend(draft.now, self.adapt.window(), &mut room);
             let over = match (locked.locate(hash.place(), sighting), sighting.index) {
@@ -151,8 +152,10 @@ impl<K, V> Store<K, V> {
             rest.leave(number, locked);
             if !here && !self.evict_from_fuller(number, hash, need, &mut room, rest) {
                 // Others hold what is missing, and will publish it or give it back.
-                room.release();
-                turn.get_or_insert_with(|| self.budget.patience.lock());
+                if turn.is_none() {
+                    room.release();
+                    turn = Some(self.budget.patience.lock());
+                }
                 sync::yield_now();
             }
         }
@@ -253,18 +256,20 @@ impl<K, V> Store<K, V> {
     /// Brings the weight down to the capacity, a bounded step at a time.
     pub(crate) fn shrink(&self, rest: &mut Rest<'_, K, V>) {
         let mut room = self.budget.room();
-        while self.budget.used() > self.budget.capacity() {
-            let fullest = (0..self.shards.len()).max_by_key(|&shard| self.shards[shard].weight());
-            let Some(shard) = fullest else { return };
+        let count = self.shards.len();
+        let (mut shard, mut barren) = (0, 0);
+        // Ends with a whole round without a victim. A writer that took weight by the old capacity published under
+        // a lock that the round took after it; those that take a lock later see the new capacity.
+        while barren < count {
+            let fullest = || (0..count).max_by_key(|&shard| self.shards[shard].weight()).unwrap_or(0);
+            shard = if barren == 0 { fullest() } else { (shard + 1) % count };
             let mut locked = self.lock(shard);
             // Nothing can be covered while the sum is above the capacity, so a whole step is evicted.
-            let evicted = locked.evict(u64::MAX, &mut room);
+            let evicted = if self.budget.is_over() { locked.evict(u64::MAX, &mut room) } else { 0 };
             rest.leave(shard, locked);
             room.release();
             rest.settle();
-            if evicted == 0 {
-                return;
-            }
+            barren = if evicted == 0 { barren + 1 } else { 0 };
         }
     }
 

@@ -21,8 +21,8 @@ use std::mem::{size_of, size_of_val};
 /// The shared sum of weights.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    /// Raised by compare-and-swap within `capacity`, lowered by subtraction. Orderings are relaxed: who
-    /// sees an entry gone does so through the shard's lock, and the bound is on this word alone.
+    /// Raised by compare-and-swap within `capacity` (acquire), lowered by subtraction (release): what made
+    /// room is gone for everyone who finds what took it.
     used: Padded<AtomicU64>,
     /// Constant but for `set_capacity`.
     capacity: AtomicU64,
@@ -48,13 +48,18 @@ impl Budget {
         self.used.load(Ordering::Relaxed)
     }
 
+    /// Is there more than there may be? Only after the capacity became smaller.
+    pub(crate) fn is_over(&self) -> bool {
+        self.used() > self.capacity()
+    }
+
     /// Takes `weight` if that stays within the capacity.
     fn take(&self, weight: u64) -> bool {
         let mut used = self.used();
         loop {
             match used.checked_add(weight) {
                 Some(sum) if sum <= self.capacity() => {
-                    match self.used.compare_exchange_weak(used, sum, Ordering::Relaxed, Ordering::Relaxed) {
+                    match self.used.compare_exchange_weak(used, sum, Ordering::Acquire, Ordering::Relaxed) {
                         Ok(_) => return true,
                         Err(now) => used = now,
                     }
@@ -66,7 +71,7 @@ impl Budget {
 
     pub(crate) fn give_back(&self, weight: u64) {
         if weight > 0 {
-            self.used.fetch_sub(weight, Ordering::Relaxed);
+            self.used.fetch_sub(weight, Ordering::Release);
         }
     }
 
@@ -85,10 +90,17 @@ pub(crate) struct Room<'b> {
 impl Room<'_> {
     /// Makes sure that `weight` is held, taking the rest from the budget if it is there.
     pub(crate) fn cover(&mut self, weight: u64) -> bool {
-        if self.held < weight && self.budget.take(weight - self.held) {
-            self.held = weight;
+        if self.held < weight {
+            let taken = self.budget.take(weight - self.held);
+            self.held = if taken { weight } else { self.held };
+            return taken;
         }
-        self.held >= weight
+        // What was kept before the capacity became smaller may be more than there is now.
+        if weight > 0 && self.budget.is_over() {
+            self.budget.give_back(std::mem::replace(&mut self.held, weight) - weight);
+            return !self.budget.is_over();
+        }
+        true
     }
 
     /// Keeps the weight of an entry that is gone.

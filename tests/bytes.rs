@@ -28,11 +28,18 @@ fn any_size(rng: &mut Rng) -> usize {
 }
 
 /// Churns a cache of the budget, and checks the heap all the while.
-fn churn(name: &str, shards: usize, policy: Policy, (threads, writes, keys): (u64, u64, u64), size: impl Fn(&mut Rng) -> usize + Sync) {
+fn churn(
+    name: &str,
+    shards: usize,
+    policy: Policy,
+    (threads, writes, keys): (u64, u64, u64),
+    size: impl Fn(&mut Rng) -> usize + Sync,
+) {
     let _alone = alone();
     let before = in_use();
     let resident_before = resident();
-    let builder = Cache::<u64, Vec<u8>>::builder().capacity_bytes(BUDGET as u64).shards(shards).policy(policy);
+    let builder =
+        Cache::<u64, Vec<u8>>::builder().capacity_bytes(BUDGET as u64).shards(shards).policy(policy);
     let cache = checked(builder);
     take_peak();
     let done = AtomicBool::new(false);
@@ -68,7 +75,10 @@ fn churn(name: &str, shards: usize, policy: Policy, (threads, writes, keys): (u6
     assert!(cache.weight() as isize > BUDGET * 9 / 10, "the budget is used: {}", cache.weight());
     let (peak, now) = (take_peak() - before, in_use() - before);
     let resident = resident() - resident_before;
-    println!("{name}: peak {peak}, now {now}, resident {resident}, allowed {ALLOWED}, {} entries", cache.len());
+    println!(
+        "{name}: peak {peak}, now {now}, resident {resident}, allowed {ALLOWED}, {} entries",
+        cache.len()
+    );
     assert!(peak <= ALLOWED, "{name}: {peak} bytes on the heap, {ALLOWED} allowed");
     assert!(now >= BUDGET * 3 / 4, "{name}: weights are not far above the truth: {now}");
     drop(cache);
@@ -88,7 +98,7 @@ fn g02_values_of_all_sizes_stay_within_the_budget_with_two_writers_and_one_shard
 
 #[test]
 fn g02_small_values_stay_within_the_budget() {
-    churn("64 bytes", 2, Policy::ClockTinyLfu, (1, 400_000, 1 << 19), |_| 64);
+    churn("64 bytes", 2, Policy::ClockTinyLfu, (1, 330_000, 1 << 20), |_| 64);
 }
 
 #[test]
@@ -100,7 +110,8 @@ fn g02_large_values_stay_within_the_budget() {
 fn g02_sizes_that_change_from_small_to_large_and_back_stay_within_the_budget() {
     let _alone = alone();
     let before = in_use();
-    let cache: common::Checked<u64, Vec<u8>> = checked(Cache::builder().capacity_bytes(BUDGET as u64).shards(2));
+    let cache: common::Checked<u64, Vec<u8>> =
+        checked(Cache::builder().capacity_bytes(BUDGET as u64).shards(2));
     take_peak();
     let mut rng = Rng::new(9);
     for (size, writes) in [(256usize, 110_000), (60_000, 900), (1000, 30_000)] {
@@ -116,11 +127,12 @@ fn g02_sizes_that_change_from_small_to_large_and_back_stay_within_the_budget() {
 
 /// From the smallest values that G02 speaks of to the largest: the rows of the many small ones stay with the slab.
 #[test]
-#[ignore = "no steady churn, so not promised; fails while slabs and tables do not shrink"]
+#[ignore = "not promised: G02 speaks of steady churn. Fails while rows are never given back: 47.6 MiB of 37.6"]
 fn g02_what_small_values_needed_is_given_back_for_large_ones() {
     let _alone = alone();
     let before = in_use();
-    let cache: common::Checked<u64, Vec<u8>> = checked(Cache::builder().capacity_bytes(BUDGET as u64).shards(2));
+    let cache: common::Checked<u64, Vec<u8>> =
+        checked(Cache::builder().capacity_bytes(BUDGET as u64).shards(2).policy(Policy::Clock));
     for (size, writes) in [(64usize, 300_000), (60_000, 2000)] {
         take_peak();
         (0..writes).for_each(|key| assert!(cache.insert(key, vec![0; size]).is_stored()));

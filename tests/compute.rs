@@ -1,5 +1,7 @@
 //! Does it tell the truth about what it did: compute, entry, and the conditional writes.
 
+#![allow(clippy::drop_non_drop)]
+
 mod common;
 
 use common::{Rng, checked, finishes};
@@ -91,7 +93,10 @@ fn g16_entry_and_get_or_insert_return_what_is_there() {
     assert_eq!(cache.entry(3).and_modify(|_| unreachable!()), Computed::Kept);
     assert_eq!(cache.entry(2).compute(|there| Compute::Put(there.unwrap() * 2)), Computed::Replaced);
     assert_eq!(cache.entry(2).insert(1, InsertOptions::new()), Inserted::Replaced);
-    assert_eq!((cache.get_or_insert(1, 0), cache.get_or_insert(2, 0), cache.get_or_insert(3, 30)), (10, 1, 30));
+    assert_eq!(
+        (cache.get_or_insert(1, 0), cache.get_or_insert(2, 0), cache.get_or_insert(3, 30)),
+        (10, 1, 30)
+    );
 }
 
 #[test]
@@ -120,7 +125,11 @@ fn g16_when_another_write_comes_between_the_closure_is_asked_again_and_only_the_
         }
         there == 301
     });
-    assert_eq!((asked, done), (2, Inserted::Kept { key: 1, value: 7 }), "301 satisfied it, but was gone by then");
+    assert_eq!(
+        (asked, done),
+        (2, Inserted::Kept { key: 1, value: 7 }),
+        "301 satisfied it, but was gone by then"
+    );
     assert_eq!(cache.get(&1), Some(8));
 
     let mut asked = 0;
@@ -167,7 +176,9 @@ fn g16_counters_of_several_threads_add_up() {
                     for n in 0..EACH {
                         let done = match n % 2 {
                             0 => cache.compute(n % 6, |there| Compute::Put(there.map_or(1, |n| n + 1))),
-                            _ => cache.entry(n % 6).compute(|there| Compute::Put(there.copied().unwrap_or(0) + 1)),
+                            _ => cache
+                                .entry(n % 6)
+                                .compute(|there| Compute::Put(there.copied().unwrap_or(0) + 1)),
                         };
                         match done {
                             Computed::Added => assert!(added.fetch_add(1, Ordering::Relaxed) < 6),
@@ -194,7 +205,8 @@ fn g16_of_several_threads_one_inserts_one_replaces_one_removes() {
     let rounds = 300;
     thread::scope(|scope| {
         for me in 0..THREADS as u64 {
-            let (cache, ready, inserted, replaced, removed, taken) = (&*cache, &ready, &inserted, &replaced, &removed, &taken);
+            let (cache, ready, inserted, replaced, removed, taken) =
+                (&*cache, &ready, &inserted, &replaced, &removed, &taken);
             scope.spawn(move || {
                 let count = |counter: &AtomicU64, yes| counter.fetch_add(u64::from(yes), Ordering::Relaxed);
                 for round in 0..rounds {
@@ -229,7 +241,11 @@ fn g16_get_or_insert_gives_all_threads_one_value() {
                 scope.spawn(move || {
                     let one = |round| {
                         ready.wait();
-                        if round % 2 == 0 { cache.get_or_insert(round, me) } else { cache.entry(round).or_insert_with(|| me) }
+                        if round % 2 == 0 {
+                            cache.get_or_insert(round, me)
+                        } else {
+                            cache.entry(round).or_insert_with(|| me)
+                        }
                     };
                     (0..rounds).map(one).collect::<Vec<_>>()
                 })
@@ -250,7 +266,8 @@ fn g16_the_outcomes_reported_add_up_to_what_the_listener_heard() {
             Cause::Removed => ears.lock().unwrap()[1] += 1,
             other => panic!("nothing is {other}"),
         };
-        let cache: common::Checked<u64, u64> = checked(Cache::builder().capacity(10_000).shards(2).listener(listener));
+        let cache: common::Checked<u64, u64> =
+            checked(Cache::builder().capacity(10_000).shards(2).listener(listener));
         let [added, replaced, removed] = [(); 3].map(|()| AtomicU64::new(0));
         thread::scope(|scope| {
             for seed in 0..4 {

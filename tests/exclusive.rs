@@ -39,7 +39,10 @@ fn g10_an_exclusive_caller_agrees_with_a_map() {
                 }
                 4 => {
                     let done = only.compute(key, |there| there.map_or(Compute::Put(n), |_| Compute::Remove));
-                    assert_eq!(done, if map.remove(&key).is_some() { Computed::Removed } else { Computed::Added });
+                    assert_eq!(
+                        done,
+                        if map.remove(&key).is_some() { Computed::Removed } else { Computed::Added }
+                    );
                     if done == Computed::Added {
                         map.insert(key, n);
                     }
@@ -62,7 +65,8 @@ fn g27_an_exclusive_caller_leaves_nothing_waiting() {
     for listening in [false, true] {
         let census = Census::default();
         let builder = Cache::<u64, Token>::builder().capacity(100).shards(2);
-        let builder = if listening { builder.listener(|key, token, _| assert_eq!(*key, token.id())) } else { builder };
+        let builder =
+            if listening { builder.listener(|key, token, _| assert_eq!(*key, token.id())) } else { builder };
         let cache = checked(builder);
         let mut only = only(&cache);
         let mut rng = Rng::new(1);
@@ -101,12 +105,14 @@ fn g27_an_exclusive_caller_drops_what_others_left_and_what_expires() {
 
 #[test]
 fn g12_a_comparison_that_may_fail_finds_keys_and_its_error_comes_out() {
-    let cache: common::Checked<u64, &str, Constant> = checked(Cache::builder().capacity(10).hasher(Constant(6)));
+    let cache: common::Checked<u64, &str, Constant> =
+        checked(Cache::builder().capacity(10).hasher(Constant(6)));
     let mut only = only(&cache);
     for (key, value) in [(1, "one"), (2, "two"), (3, "three")] {
         only.insert(key, value, InsertOptions::new());
     }
-    let find = |wanted: u64| only.find(6, move |key| if *key == 99 { Err("unknown") } else { Ok(*key == wanted) });
+    let find =
+        |wanted: u64| only.find(6, move |key| if *key == 99 { Err("unknown") } else { Ok(*key == wanted) });
     assert_eq!(find(2), Ok(Some((&2, &"two"))));
     assert_eq!(find(4), Ok(None));
     let stats = cache.stats();

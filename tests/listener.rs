@@ -1,5 +1,7 @@
 //! Is every removal told, once, truthfully and in order: the listener.
 
+#![allow(clippy::drop_non_drop)]
+
 mod common;
 
 use common::{Rng, checked, finishes};
@@ -97,7 +99,10 @@ fn g26_an_expired_entry_is_told_as_expired_whatever_takes_it_away() {
     cache.insert(2, 2000);
     cache.retain(|_, _| true);
     let mut told = told(&notes);
-    assert!(told.iter().position(|note| note.0 == 2 && note.2 == Cause::Expired) < told.iter().position(|note| note.2 == Cause::Refused));
+    assert!(
+        told.iter().position(|note| note.0 == 2 && note.2 == Cause::Expired)
+            < told.iter().position(|note| note.2 == Cause::Refused)
+    );
     told.sort_unstable_by_key(|note| note.0);
     told.retain(|note| note.2 != Cause::Refused);
     assert_eq!(told, [0, 1, 2, 3, 4, 5].map(|key| (key, 1, Cause::Expired)));
@@ -112,22 +117,24 @@ fn g26_the_listener_finds_the_cache_as_it_is_after_the_removal_and_may_write_to_
             let cell: Arc<OnceLock<Cache<u64, u64>>> = Arc::default();
             let (notes, listener) = notes();
             let inside = cell.clone();
-            let builder = Cache::builder().capacity(50).shards(shards).listener(move |key: &u64, value: &u64, cause| {
-                listener(key, value, cause);
-                let cache = inside.get().unwrap();
-                if cause == Cause::Removed && *value == 3 {
-                    assert!(!cache.contains(key), "it was removed");
-                }
-                // The same key, a bounded number of times.
-                if *value > 0 && *value <= 3 {
-                    cache.insert(*key, value - 1);
-                    cache.compute(*key, |there| there.map_or(Compute::Keep, |_| Compute::Remove));
-                    cache.insert(*key, value - 1);
-                }
-                cache.get(key);
-                cache.iter().count();
-                let _ = cache.stats();
-            });
+            let builder = Cache::builder().capacity(50).shards(shards).listener(
+                move |key: &u64, value: &u64, cause| {
+                    listener(key, value, cause);
+                    let cache = inside.get().unwrap();
+                    if cause == Cause::Removed && *value == 3 {
+                        assert!(!cache.contains(key), "it was removed");
+                    }
+                    // The same key, a bounded number of times.
+                    if *value > 0 && *value <= 3 {
+                        cache.insert(*key, value - 1);
+                        cache.compute(*key, |there| there.map_or(Compute::Keep, |_| Compute::Remove));
+                        cache.insert(*key, value - 1);
+                    }
+                    cache.get(key);
+                    cache.iter().count();
+                    let _ = cache.stats();
+                },
+            );
             let cache = checked(builder);
             assert!(cell.set(cache.clone()).is_ok());
             (0..300).for_each(|key| drop(cache.insert(key, 3)));
@@ -173,14 +180,16 @@ fn g26_a_refusal_is_told_in_its_turn() {
     let cell: Arc<OnceLock<Cache<u64, u64>>> = Arc::default();
     let (notes, listener) = notes();
     let inside = cell.clone();
-    let builder = Cache::builder().capacity_weight(100).weigher(|_, &v: &u64| v).listener(move |key: &u64, value: &u64, cause| {
-        listener(key, value, cause);
-        if *value == 1 {
-            let cache = inside.get().unwrap();
-            cache.insert(*key, 2);
-            assert_eq!(cache.insert(*key, 200), Inserted::Refused { key: *key, value: 200, weight: 200 });
-        }
-    });
+    let builder = Cache::builder().capacity_weight(100).weigher(|_, &v: &u64| v).listener(
+        move |key: &u64, value: &u64, cause| {
+            listener(key, value, cause);
+            if *value == 1 {
+                let cache = inside.get().unwrap();
+                cache.insert(*key, 2);
+                assert_eq!(cache.insert(*key, 200), Inserted::Refused { key: *key, value: 200, weight: 200 });
+            }
+        },
+    );
     let cache = checked(builder);
     assert!(cell.set(cache.clone()).is_ok());
     cache.insert(7, 1);
@@ -219,15 +228,16 @@ fn g26_a_thread_in_the_listener_holds_up_nobody() {
         let leave = Arc::new(AtomicBool::new(false));
         let (notes, listener) = notes();
         let (at, go) = (entered.clone(), leave.clone());
-        let builder = Cache::builder().capacity(1000).shards(1).listener(move |key: &u64, value: &u64, cause| {
-            if *value == 1 {
-                at.store(true, Ordering::SeqCst);
-                while !go.load(Ordering::SeqCst) {
-                    thread::yield_now();
+        let builder =
+            Cache::builder().capacity(1000).shards(1).listener(move |key: &u64, value: &u64, cause| {
+                if *value == 1 {
+                    at.store(true, Ordering::SeqCst);
+                    while !go.load(Ordering::SeqCst) {
+                        thread::yield_now();
+                    }
                 }
-            }
-            listener(key, value, cause);
-        });
+                listener(key, value, cause);
+            });
         let cache = checked(builder);
         cache.insert(1, 1);
         thread::scope(|scope| {
@@ -245,7 +255,11 @@ fn g26_a_thread_in_the_listener_holds_up_nobody() {
         });
         let later = told(&notes);
         let values: Vec<u64> = later.iter().filter(|note| note.0 == 1).map(|note| note.1).collect();
-        assert_eq!(values, [1, 101, 106, 111, 116, 121, 126, 131, 136, 141, 146], "all of key 1 was told by the first thread, in order");
+        assert_eq!(
+            values,
+            [1, 101, 106, 111, 116, 121, 126, 131, 136, 141, 146],
+            "all of key 1 was told by the first thread, in order"
+        );
     });
 }
 
@@ -253,7 +267,8 @@ fn g26_a_thread_in_the_listener_holds_up_nobody() {
 fn everything_is_accounted_for(shards: usize, capacity: u64) {
     let (notes, listener) = notes();
     let ticker = ManualTicker::new();
-    let builder = Cache::builder().capacity_weight(capacity).weigher(|_, &v: &u64| v % 4).ticker(ticker.clone());
+    let builder =
+        Cache::builder().capacity_weight(capacity).weigher(|_, &v: &u64| v % 4).ticker(ticker.clone());
     let cache = checked(builder.shards(shards).listener(listener));
     let next = AtomicU64::new(0);
     let stored = Mutex::new(Vec::new());

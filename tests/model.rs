@@ -9,6 +9,9 @@ mod reference;
 #[path = "model/run.rs"]
 mod run;
 
+mod common;
+
+use pinyon::Cache;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use run::{Door, run};
@@ -34,4 +37,39 @@ proptest! {
     fn g10_the_exclusive_door_does_what_a_map_does(setting in ops::setting(), ops in ops::ops(60)) {
         run(&setting, &ops, Door::Exclusive);
     }
+}
+
+/// Found by the property: a whole step was evicted for a capacity that shrank by one.
+#[test]
+fn g05_a_shrink_evicts_no_more_than_it_must() {
+    for shards in [1, 4] {
+        let cache = Cache::builder().capacity(100).shards(shards).build().unwrap();
+        (0..100).for_each(|n| _ = cache.insert(n, n));
+        for capacity in (1..100).rev() {
+            cache.set_capacity(capacity).unwrap();
+            assert_eq!(
+                (cache.len() as u64, cache.stats().evicted),
+                (capacity, 100 - capacity),
+                "{shards} shards"
+            );
+        }
+    }
+}
+
+/// Found by the property: what a guard holds back was taken up again and again while a listener was being told.
+#[test]
+fn g14_maintenance_ends_though_a_guard_is_held_and_a_listener_is_there() {
+    common::finishes("maintain", || {
+        let cache = Cache::builder().capacity(10).listener(|_: &u32, _: &u32, _| ()).build().unwrap();
+        cache.insert(1, 1);
+        let held = cache.get_ref(&1).unwrap();
+        cache.invalidate(&1);
+        cache.maintain(100);
+        cache.clear();
+        assert_eq!(*held, 1);
+        let _pin = cache.pin();
+        cache.insert(2, 2);
+        cache.invalidate(&2);
+        cache.maintain(100);
+    });
 }

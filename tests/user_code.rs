@@ -1,5 +1,7 @@
 //! Can it be broken by the user's own code: code that calls the cache again, and code that panics.
 
+#![allow(clippy::drop_non_drop)]
+
 mod common;
 
 use common::{FUSE, checked, finishes, hush};
@@ -237,7 +239,8 @@ struct Rule;
 
 impl Expiry<Key, Value> for Rule {
     fn after_create(&self, key: &Key, value: &Value) -> Lifetime {
-        (must_live(key.id), must_live(value.id));
+        must_live(key.id);
+        must_live(value.id);
         user_code(Place::Create);
         Lifetime::After(Duration::from_secs(100))
     }
@@ -247,7 +250,8 @@ impl Expiry<Key, Value> for Rule {
     }
     fn after_read(&self, key: &Key, value: &Value, _: Option<Duration>) -> Lifetime {
         user_code(Place::Read);
-        (must_live(key.id), must_live(value.id));
+        must_live(key.id);
+        must_live(value.id);
         Lifetime::After(Duration::from_secs(200))
     }
 }
@@ -275,15 +279,18 @@ fn nosy(shards: usize) -> (Nosy, ManualTicker, Told) {
         .expiry(Rule)
         .ticker(NosyTicker(ticker.clone()))
         .weigher(|key: &Key, value: &Value| {
-            (must_live(key.id), must_live(value.id));
+            must_live(key.id);
+            must_live(value.id);
             user_code(Place::Weigher);
             value.weight
         })
         .listener(move |key: &Key, value: &Value, cause| {
-            (must_live(key.id), must_live(value.id));
+            must_live(key.id);
+            must_live(value.id);
             ears.lock().unwrap().push((value.id, cause));
             user_code(Place::Listener);
-            (must_live(key.id), must_live(value.id));
+            must_live(key.id);
+            must_live(value.id);
         });
     (cache.build().unwrap(), ticker, told)
 }
@@ -320,7 +327,9 @@ fn operate(cache: &Nosy, ticker: &ManualTicker, number: usize) {
             cache.insert(key(1), Value::new(1));
         }
         19 => drop((0..15).map(|n| cache.get_many(&[key(n)])).collect::<Vec<_>>()),
-        20 => drop(cache.insert_with(key(3), Value::new(1), InsertOptions::new().ttl(Duration::from_secs(1)))),
+        20 => {
+            drop(cache.insert_with(key(3), Value::new(1), InsertOptions::new().ttl(Duration::from_secs(1))))
+        }
         21 => {
             ticker.advance(Duration::from_secs(500));
             cache.maintain(1000);
@@ -336,7 +345,11 @@ fn nothing_is_lost(cache: Nosy, what: &str) {
     cache.clear();
     cache.maintain(1000);
     let left = LIVING.with(|living| living.borrow().len());
-    assert_eq!((left, cache.len(), cache.weight()), (0, 0, 0), "{what}: something lives on outside of the cache");
+    assert_eq!(
+        (left, cache.len(), cache.weight()),
+        (0, 0, 0),
+        "{what}: something lives on outside of the cache"
+    );
     cache.validate();
     drop(cache);
     assert!(!TWICE.get(), "something was dropped twice");
@@ -399,7 +412,10 @@ fn explode(place: Place, nth: u32, shards: usize) -> bool {
         let before = BOMB.get();
         let outcome = catch_unwind(AssertUnwindSafe(|| operate(&cache, &ticker, number)));
         if let Err(panic) = outcome {
-            assert!(panic.downcast_ref::<&str>() == Some(&FUSE), "{place:?} {nth}, operation {number}: another panic");
+            assert!(
+                panic.downcast_ref::<&str>() == Some(&FUSE),
+                "{place:?} {nth}, operation {number}: another panic"
+            );
             assert!(before.is_some() && BOMB.get().is_none() && !went_off);
             went_off = true;
             at = Some(number);
@@ -416,15 +432,20 @@ fn explode(place: Place, nth: u32, shards: usize) -> bool {
     }
     BOMB.set(None);
     assert!(!TWICE.get());
-    let mut ids: Vec<u64> = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter().map(|note| note.0).collect();
+    let mut ids: Vec<u64> =
+        told.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter().map(|note| note.0).collect();
     let all = ids.len();
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), all, "{place:?} {nth}: an entry was told twice");
     let stats = cache.stats();
-    let counted = stats.evicted + stats.expired + stats.removed + stats.replaced + stats.cleared + stats.refused;
+    let counted =
+        stats.evicted + stats.expired + stats.removed + stats.replaced + stats.cleared + stats.refused;
     // A refusal is counted before it is told; if the user's code panics between, the panic is what the caller hears.
-    assert!(counted as usize - all <= usize::from(went_off), "{place:?} {nth}: {counted} left, {all} were told");
+    assert!(
+        counted as usize - all <= usize::from(went_off),
+        "{place:?} {nth}: {counted} left, {all} were told"
+    );
     nothing_is_lost(cache, &format!("{place:?} {nth}, operation {at:?}"));
     went_off
 }
@@ -507,7 +528,11 @@ fn g25_a_panic_in_one_thread_is_no_matter_to_others() {
                 let cache = &*cache;
                 scope.spawn(move || {
                     for n in 0..400 {
-                        let write = || cache.compute(n % 80, |_| if me == 0 { std::panic::panic_any(FUSE) } else { Compute::Put(n) });
+                        let write = || {
+                            cache.compute(n % 80, |_| {
+                                if me == 0 { std::panic::panic_any(FUSE) } else { Compute::Put(n) }
+                            })
+                        };
                         assert_eq!(catch_unwind(AssertUnwindSafe(write)).is_err(), me == 0);
                         cache.get(&n);
                     }

@@ -113,11 +113,10 @@ impl Replay {
         let shard = ((u128::from(hash) * self.shards.len() as u128) >> 64) as usize;
         let shard = &mut self.shards[shard];
         shard.set_window(self.shadows.window());
-        if shard.len() >= room {
-            if let Some(victim) = shard.victim(&self.entries) {
-                self.table.remove(&self.entries.0[victim as usize].key);
-                self.free.push(victim);
-            }
+        let victim = if shard.len() >= room { shard.victim(&self.entries) } else { None };
+        if let Some(victim) = victim {
+            self.table.remove(&self.entries.0[victim as usize].key);
+            self.free.push(victim);
         }
         let entry = Entry { key, hash: hash as u32, uses: Cell::new(0) };
         let index = match self.free.pop() {

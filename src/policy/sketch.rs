@@ -152,12 +152,24 @@ impl Sketch {
         self.split(SPLIT);
     }
 
-    /// Counts `times` uses of a key. Nothing is counted before the first `follow`.
-    pub(crate) fn add(&mut self, hash: u32, times: u32) {
-        if self.len == 0 || times == 0 {
-            return;
+    /// Counts the miss of a key; says whether it lost its trial lately, and forgets that it did.
+    pub(crate) fn miss(&mut self, hash: u32) -> bool {
+        if self.len == 0 {
+            return false;
         }
         let place = self.place(hash);
+        self.add_at(place, 1);
+        self.blocks[place.block].exhume(place.print)
+    }
+
+    /// Counts `times` uses of a key. Nothing is counted before the first `follow`.
+    pub(crate) fn add(&mut self, hash: u32, times: u32) {
+        if self.len > 0 && times > 0 {
+            self.add_at(self.place(hash), times);
+        }
+    }
+
+    fn add_at(&mut self, place: Place, times: u32) {
         let block = &mut self.blocks[place.block];
         block.raise(place, (block.count(place) + u64::from(times)).min(MAX));
         self.counted += u64::from(times);
@@ -184,14 +196,6 @@ impl Sketch {
         if self.len > 0 {
             let place = self.place(hash);
             self.blocks[place.block].bury(place.print);
-        }
-    }
-
-    /// Whether a key lost its trial lately; forgets that it did.
-    pub(crate) fn exhume(&mut self, hash: u32) -> bool {
-        self.len > 0 && {
-            let place = self.place(hash);
-            self.blocks[place.block].exhume(place.print)
         }
     }
 
@@ -266,7 +270,7 @@ mod tests {
         sketch.add(1, 1);
         sketch.bury(1);
         sketch.tend(10);
-        assert_eq!((sketch.estimate(1), sketch.exhume(1), sketch.blocks.len()), (0, false, 0));
+        assert_eq!((sketch.estimate(1), sketch.miss(1), sketch.blocks.len()), (0, false, 0));
     }
 
     #[test]
@@ -304,6 +308,16 @@ mod tests {
         assert!(!block.exhume(1));
         assert!((2..=9).all(|print| block.exhume(print) && !block.exhume(print)));
         assert_eq!(block.0, [0; 8]);
+    }
+
+    #[test]
+    fn a_miss_is_counted_and_tells_of_a_lost_trial_once() {
+        let mut sketch = Sketch::new();
+        sketch.follow(100);
+        assert!(!sketch.miss(5));
+        sketch.bury(5);
+        assert!(sketch.miss(5) && !sketch.miss(5));
+        assert_eq!(sketch.estimate(5), 3);
     }
 
     #[test]

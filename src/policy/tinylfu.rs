@@ -82,12 +82,10 @@ impl TinyLfu {
 
     pub(crate) fn insert(&mut self, index: u32, r: &impl Residents) {
         self.links.reserve(index);
-        let hash = r.hash(index);
         self.sketch.follow(self.len() + 1);
-        let returned = self.sketch.exhume(hash) && self.rule == Rule::Ghosts;
+        let returned = self.sketch.miss(r.hash(index)) && self.rule == Rule::Ghosts;
         let queue = if returned { &mut self.main } else { &mut self.window };
         queue.push_front(&mut self.links, index, r.weight(index));
-        self.sketch.add(hash, 1);
         self.hand_over(r);
     }
 

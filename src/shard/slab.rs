@@ -130,12 +130,12 @@ impl Slab {
         Slab { free: NONE, fresh: 0, used: 0 }
     }
 
-    /// Takes a row, or `None` when all 2^32 - 1 are in use.
+    /// Takes a row, or `None` when as many are in use as the policy can name: 2^31 - 1.
     #[allow(unsafe_code)]
     pub(crate) fn allocate<T>(&mut self, chunks: &Chunks<T>) -> Option<u32> {
         const { assert!(size_of::<T>() >= 4 && align_of::<T>() >= 4) };
         let index = if self.free == NONE {
-            if self.fresh >= NONE - 1 {
+            if self.fresh > crate::policy::MAX_INDEX {
                 return None;
             }
             chunks.ensure(self.fresh, None);

@@ -41,6 +41,7 @@
 //! * **T3** One writer at a time (the shard's lock).
 
 use super::slab::NONE;
+use crate::sync::Track;
 use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::alloc::Layout;
 use std::ptr::{NonNull, null_mut};
@@ -75,6 +76,8 @@ struct Header {
     buckets: usize,
     /// The larger table that this one is being copied to, or null. Written once.
     next: AtomicPtr<Header>,
+    /// For the model checker; nothing in a real build.
+    track: Track,
 }
 
 /// A table; a pointer to header and buckets.
@@ -124,6 +127,7 @@ impl<'a> View<'a> {
     #[inline(always)]
     fn search(self, hash: u32, mut found: impl FnMut(usize, usize, u32) -> bool) -> Option<u32> {
         let mut at = self.home(hash);
+        self.header.track.read();
         for _ in 0..self.header.buckets {
             let bucket = self.bucket(at);
             let mut candidates = bucket.candidates(hash);
@@ -217,14 +221,14 @@ impl Table {
     /// as they fill.
     #[allow(unsafe_code, clippy::disallowed_methods)]
     pub(crate) fn new(buckets: usize) -> Self {
-        const { assert!(size_of::<Header>() == 64 && (size_of::<Bucket>() == 64 || crate::sync::MODEL)) };
+        const { assert!(size_of::<Header>() == 64 && size_of::<Bucket>() == 64 || crate::sync::MODEL) };
         let layout = Self::layout(buckets);
         // SAFETY: the layout is not empty.
         let memory = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<Header>();
         let Some(header) = NonNull::new(memory) else { std::alloc::handle_alloc_error(layout) };
         // SAFETY: T1: fresh memory for a header; zeroed buckets are valid empty ones in a real build.
         unsafe {
-            header.write(Header { buckets, next: AtomicPtr::new(null_mut()) });
+            header.write(Header { buckets, next: AtomicPtr::new(null_mut()), track: Track::new() });
             #[cfg(loom)]
             for at in 0..buckets {
                 let slots = std::array::from_fn(|_| AtomicU64::new(0));
@@ -266,6 +270,7 @@ impl Drop for Table {
     #[allow(unsafe_code, clippy::disallowed_methods)]
     fn drop(&mut self) {
         let layout = Self::layout(self.buckets());
+        self.view().header.track.write();
         // SAFETY: T1; in the model the atomics want to be dropped.
         unsafe {
             #[cfg(loom)]
@@ -343,6 +348,7 @@ impl View<'_> {
     /// The least stored hash that is at least `from`. An entry is found from its home, so the first home
     /// that has one decides.
     fn least_hash(self, from: u32) -> Option<u32> {
+        self.header.track.read();
         (self.home(from)..self.header.buckets).find_map(|home| {
             let mut least = None;
             let mut at = home;
@@ -572,3 +578,6 @@ impl Tables {
 
 #[cfg(all(test, not(loom)))]
 mod tests;
+
+#[cfg(all(test, loom))]
+mod models;

@@ -73,3 +73,9 @@ macro_rules! thread_local_cell {
     };
 }
 pub(crate) use thread_local_cell;
+
+/// The checker itself, for models of parts of the crate.
+#[cfg(test)]
+pub(crate) mod checker {
+    pub(crate) use loom::{model::Builder, thread};
+}

@@ -51,7 +51,8 @@ pub struct Rng(u64);
 
 impl Rng {
     pub fn new(seed: u64) -> Self {
-        Rng(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+        let mut rng = Rng(seed ^ 0x5EED);
+        Rng(rng.next())
     }
 
     pub fn next(&mut self) -> u64 {
@@ -62,7 +63,7 @@ impl Rng {
     }
 
     pub fn below(&mut self, bound: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(bound) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 }
 
@@ -117,7 +118,7 @@ pub struct Token {
     census: Census,
 }
 
-// The canary is written when nobody else can see the token.
+// SAFETY: the canary is written by drop alone, when nobody else can see the token.
 unsafe impl Sync for Token {}
 
 impl Token {
@@ -251,7 +252,8 @@ pub fn allocations() -> u64 {
 /// Runs `make`, and puts what it allocates on this thread into the arena, once in a process.
 pub fn in_arena<T>(make: impl FnOnce() -> T) -> T {
     if !ARENA_OPEN.swap(true, Ordering::SeqCst) {
-        let (read_write, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        let (read_write, flags) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
         // SAFETY: a new mapping.
         let at = unsafe { libc::mmap(std::ptr::null_mut(), ARENA, read_write, flags, -1, 0) };
         assert_ne!(at, libc::MAP_FAILED);
@@ -300,5 +302,9 @@ pub fn in_child(work: impl FnOnce()) -> Fate {
     let mut status = 0;
     // SAFETY: our own child.
     while unsafe { libc::waitpid(child, &raw mut status, 0) } != child {}
-    if libc::WIFEXITED(status) { Fate::Exited(libc::WEXITSTATUS(status)) } else { Fate::Killed(libc::WTERMSIG(status)) }
+    if libc::WIFEXITED(status) {
+        Fate::Exited(libc::WEXITSTATUS(status))
+    } else {
+        Fate::Killed(libc::WTERMSIG(status))
+    }
 }

@@ -284,7 +284,12 @@ fn terms() -> impl Strategy<Value = Terms> {
 }
 
 fn answer() -> impl Strategy<Value = Answer> {
-    prop_oneof![Just(Answer::Put), terms().prop_map(Answer::PutWith), Just(Answer::Remove), Just(Answer::Keep)]
+    prop_oneof![
+        Just(Answer::Put),
+        terms().prop_map(Answer::PutWith),
+        Just(Answer::Remove),
+        Just(Answer::Keep)
+    ]
 }
 
 fn write() -> impl Strategy<Value = Op> {
@@ -332,7 +337,10 @@ fn other() -> impl Strategy<Value = Op> {
 
 /// Boxed, because the trees of all the choices would be moved about with every operation.
 pub fn ops(most: usize) -> impl Strategy<Value = Vec<Op>> {
-    prop::collection::vec(prop_oneof![3 => write().boxed(), 2 => read().boxed(), 2 => other().boxed()], 1..most)
+    prop::collection::vec(
+        prop_oneof![3 => write().boxed(), 2 => read().boxed(), 2 => other().boxed()],
+        1..most,
+    )
 }
 
 pub fn setting() -> impl Strategy<Value = Setting> {

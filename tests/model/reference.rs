@@ -253,7 +253,8 @@ impl Model {
         slot.hard = hard;
         slot.used = now;
         if !dated {
-            slot.created = if slot.is_timed() { slot.created.filter(|_| was_timed).or(Some(now)) } else { None };
+            slot.created =
+                if slot.is_timed() { slot.created.filter(|_| was_timed).or(Some(now)) } else { None };
         }
     }
 

@@ -405,7 +405,8 @@ impl<'c> Run<'c> {
     }
 
     fn set_capacity(&mut self, thousandths: u64) {
-        let capacity = u64::try_from(u128::from(self.setting.capacity) * u128::from(thousandths) / 1000).unwrap();
+        let capacity =
+            u64::try_from(u128::from(self.setting.capacity) * u128::from(thousandths) / 1000).unwrap();
         let done = self.cache.set_capacity(capacity);
         assert_eq!(done.is_ok(), capacity > 0);
         if done.is_err() {
@@ -522,7 +523,8 @@ impl<'c> Run<'c> {
 
     /// What else the listener was told is what the model says, in the model's order for each key.
     fn settle(&mut self) {
-        let (mut told, mut owed) = (std::mem::take(&mut *self.told.lock().unwrap()), std::mem::take(&mut self.model.owed));
+        let (mut told, mut owed) =
+            (std::mem::take(&mut *self.told.lock().unwrap()), std::mem::take(&mut self.model.owed));
         for (key, ..) in &owed {
             self.leave_walk(*key);
         }
@@ -598,7 +600,8 @@ impl<'c> Run<'c> {
             assert_eq!((cache.len(), cache.weight()), (len, total));
         } else {
             // Expired entries may be gone or not.
-            let live: u64 = model.entries.values().filter(|slot| model.is_live(slot)).map(|slot| slot.weight).sum();
+            let live: u64 =
+                model.entries.values().filter(|slot| model.is_live(slot)).map(|slot| slot.weight).sum();
             assert!((model.all().len()..=len).contains(&cache.len()));
             assert!((live..=total).contains(&cache.weight()));
             assert!(stats.evicted + stats.expired + stats.cleared <= model.counts.added);

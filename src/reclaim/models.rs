@@ -1,0 +1,120 @@
+//! The protocol alone, on things that know when they are freed while someone looks at them.
+
+use super::*;
+use crate::sync::checker::{Builder, thread};
+use crate::sync::{Arc, Mutex, Track};
+
+/// Two places, each of which links one of the things.
+#[derive(Default)]
+struct World {
+    places: [AtomicUsize; 2],
+    things: [Track; 4],
+    /// As a shard's garbage: sealed by anyone, freed by anyone.
+    garbage: Mutex<Vec<(Tag, usize)>>,
+}
+
+impl World {
+    fn new() -> Arc<Self> {
+        let world = World::default();
+        world.places[1].store(2, Ordering::Relaxed);
+        Arc::new(world)
+    }
+
+    fn thing(&self, place: usize) -> usize {
+        self.places[place].load(Ordering::Acquire)
+    }
+
+    fn address(&self, thing: usize) -> usize {
+        std::ptr::from_ref(&self.things[thing]).addr()
+    }
+
+    fn look(&self, place: usize) {
+        let _pin = Pin::new();
+        self.things[self.thing(place)].read();
+    }
+
+    /// Links another thing, and frees what may be freed.
+    fn replace(&self, place: usize, thing: usize) {
+        let old = self.thing(place);
+        self.places[place].store(thing, Ordering::Release);
+        let (tag, horizon) = (seal(), horizon());
+        let mut garbage = self.garbage.lock();
+        garbage.push((tag, old));
+        garbage.retain(|&(tag, thing)| {
+            let free = horizon.allows(tag, self.address(thing));
+            if free {
+                self.things[thing].write();
+            }
+            !free
+        });
+    }
+}
+
+fn model(run: impl Fn(&Arc<World>) + Sync + Send + 'static) {
+    let mut builder = Builder::new();
+    builder.max_branches = 50_000;
+    builder.check(move || run(&World::new()));
+}
+
+fn with(world: &Arc<World>, run: impl FnOnce(&World) + 'static) -> thread::JoinHandle<()> {
+    let world = world.clone();
+    thread::spawn(move || run(&world))
+}
+
+#[test]
+fn a_reader_that_comes_back() {
+    model(|world| {
+        let collector = with(world, |world| world.replace(0, 1));
+        world.look(0);
+        world.look(0);
+        collector.join().unwrap();
+    });
+}
+
+#[test]
+fn a_hazard_word_outlives_its_pin_and_a_later_one() {
+    model(|world| {
+        let collector = with(world, |world| {
+            world.replace(0, 1);
+            world.replace(1, 3);
+        });
+        let pin = Pin::new();
+        let thing = world.thing(0);
+        let hazard = pin.protect(world.address(thing)).expect("a free word");
+        drop(pin);
+        world.look(1);
+        world.things[thing].read();
+        drop(hazard);
+        collector.join().unwrap();
+    });
+}
+
+/// Neither collector ever registers, so the one with no other reader in sight skips the barrier.
+#[test]
+fn two_collectors_cross_while_a_reader_registers() {
+    model(|world| {
+        let one = with(world, |world| world.replace(0, 1));
+        let other = with(world, |world| world.replace(1, 3));
+        let pin = Pin::new();
+        world.things[world.thing(0)].read();
+        world.things[world.thing(1)].read();
+        drop(pin);
+        one.join().unwrap();
+        other.join().unwrap();
+    });
+}
+
+/// A thread ends, and another takes its place in the registry over.
+#[test]
+fn a_place_in_the_registry_changes_hands() {
+    model(|world| {
+        let one = with(world, |world| {
+            world.look(0);
+            Reader::local().give_back_if_unused();
+        });
+        let other = with(world, |world| world.look(0));
+        world.replace(0, 1);
+        one.join().unwrap();
+        other.join().unwrap();
+    });
+}
