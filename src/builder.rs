@@ -132,7 +132,8 @@ impl<K, V, S> Builder<K, V, S> {
         self.with("capacity_bytes_with", Capacity::Bytes(bytes, Arc::new(heap)))
     }
 
-    /// Weighs entries, for [`capacity_weight`](Self::capacity_weight). Asked once for each write, under no lock. Zero is
+    /// Weighs entries, for [`capacity_weight`](Self::capacity_weight). Asked once for each write, and again when
+    /// another write of the key comes between; under no lock. Zero is
     /// a weight: such an entry takes no room and is never evicted.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
         self.weigher = Some(Arc::new(weigher));
@@ -187,7 +188,8 @@ impl<K, V, S> Builder<K, V, S> {
 
     /// A function that is told what leaves the cache, and why: each entry once, in order for each key, before the call
     /// that made it leave returns (or, if that entry's key is being told of at that moment, before that telling ends). It runs
-    /// under no lock and may call the cache. A panic in it reaches the caller and disables nothing.
+    /// under no lock and may call the cache. A refused pair goes back to its caller, so it is told of by that call, whatever else is
+    /// being told of its key. A panic in it reaches the caller and disables nothing.
     pub fn listener(mut self, listener: impl Fn(&K, &V, Cause) + Send + Sync + 'static) -> Self {
         self.listener = Some(Arc::new(listener));
         self

@@ -88,8 +88,9 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         self.look_matching(inside, self.hash(key), |stored| key.equivalent(stored))
     }
 
+    /// Finds a live entry by a key that the closure knows, and leaves no trace.
     #[inline(always)]
-    fn look_matching<'a>(
+    pub(crate) fn look_matching<'a>(
         &'a self,
         inside: Inside<'a>,
         hash: Bits,
@@ -119,7 +120,17 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         hash: Bits,
         matches: impl FnMut(&K) -> bool,
     ) -> Option<Found<'a, K, V>> {
-        let found = self.look_matching(inside, hash, matches);
+        self.finish_read(thread, hash, self.look_matching(inside, hash, matches))
+    }
+
+    /// What a read does beside finding an entry, or none.
+    #[inline(always)]
+    pub(crate) fn finish_read<'a>(
+        &'a self,
+        thread: usize,
+        hash: Bits,
+        found: Option<InShard<'a, K, V>>,
+    ) -> Option<Found<'a, K, V>> {
         if let Some(reads) = &self.inner.store.reads {
             reads.count(thread, found.is_some());
         }

@@ -78,20 +78,23 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     }
 
     /// Reads the entry whose key has the given hash and satisfies a comparison that may fail. `hash` is what the cache's hasher
-    /// makes of the key. The first error ends the search and is returned; the cache is as it was, but for the count of a miss.
+    /// makes of the key. The first error is returned; the cache is as it was, but for the count of a
+    /// miss.
     ///
     /// # Errors
     ///
     /// Those of `matches`.
     pub fn find<E>(&self, hash: u64, mut matches: impl FnMut(&K) -> Result<bool, E>) -> Result<Option<(&K, &V)>, E> {
         let mut failed = None;
-        let found = self.cache.read_matching(self.inside(), usize::MAX, Bits::new(hash), |key| match matches(key) {
-            Ok(same) => same,
-            Err(error) => {
-                failed = Some(error);
-                true
-            }
+        let hash = Bits::new(hash);
+        let found = self.cache.look_matching(self.inside(), hash, |key| {
+            failed.is_none()
+                && matches(key).unwrap_or_else(|error| {
+                    failed = Some(error);
+                    false
+                })
         });
+        let found = self.cache.finish_read(usize::MAX, hash, found.filter(|_| failed.is_none()));
         match failed {
             Some(error) => Err(error),
             None => Ok(found.map(|found| (&found.entry.key, &found.entry.value))),

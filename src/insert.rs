@@ -101,6 +101,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         let mut pair = (key, value);
         loop {
             if let Some(there) = self.get(&pair.0) {
+                // Before the return, so that a panic in its drop finds `there` still owned here.
+                drop(pair);
                 return there;
             }
             let value = pair.1.clone();

@@ -43,6 +43,7 @@
 //! * `src/expiry/ticker.rs`
 //! * `src/shard/slab.rs`
 //! * `src/shard/table.rs`
+//! * `src/shard/table/models.rs`
 //! * `src/shard/table/tests.rs`
 //! * `src/shard/mod.rs`
 //! * `src/shard/write.rs`

@@ -115,7 +115,7 @@ pub struct Stats {
     pub misses: u64,
     /// Entries written where there was no live one.
     pub added: u64,
-    /// Live entries that another value was written over.
+    /// Live entries that another value was written over, or that a refused one was to replace.
     pub replaced: u64,
     /// Entries removed by key or predicate.
     pub removed: u64,

@@ -130,12 +130,14 @@ impl<K, V> Store<K, V> {
             let over = match (locked.locate(hash.place(), sighting), sighting.index) {
                 (Located::Here(place), Some(index)) => Some((index, place, cause(was_live, Cause::Replaced))),
                 (Located::Absent, _) => None,
+                // What was seen had expired, and the tending has just removed it.
+                _ if !was_live && locked.is_vacant(hash.place(), sighting) => None,
                 _ => {
                     rest.leave(number, locked);
                     return Err(draft);
                 }
             };
-            let old = sighting.index.map_or(0, |index| self.shards[number].weight_of(index));
+            let old = over.as_ref().map_or(0, |(index, ..)| self.shards[number].weight_of(*index));
             let need = draft.weight.saturating_sub(old);
             let here = !room.cover(need) && self.has_its_share(&locked) && locked.evict(need, &mut room) > 0;
             // An eviction may have taken the very entry that was to be replaced.
@@ -264,8 +266,7 @@ impl<K, V> Store<K, V> {
             let fullest = || (0..count).max_by_key(|&shard| self.shards[shard].weight()).unwrap_or(0);
             shard = if barren == 0 { fullest() } else { (shard + 1) % count };
             let mut locked = self.lock(shard);
-            // Nothing can be covered while the sum is above the capacity, so a whole step is evicted.
-            let evicted = if self.budget.is_over() { locked.evict(u64::MAX, &mut room) } else { 0 };
+            let evicted = locked.shrink(&mut room);
             rest.leave(shard, locked);
             room.release();
             rest.settle();
@@ -309,7 +310,7 @@ impl<K, V> Store<K, V> {
                 let more = locked.is_growing() || locked.has_due(now);
                 rest.leave(shard, locked);
                 growing = more && done.steps < budget;
-                done.done &= !more;
+                done.done &= growing || !more;
             }
             room.release();
             rest.settle();

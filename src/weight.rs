@@ -103,6 +103,11 @@ impl Room<'_> {
         true
     }
 
+    /// Would the capacity hold what is left when everything held is given back?
+    pub(crate) fn rest_fits(&self) -> bool {
+        self.budget.used().saturating_sub(self.held) <= self.budget.capacity()
+    }
+
     /// Keeps the weight of an entry that is gone.
     pub(crate) fn keep(&mut self, weight: u64) {
         self.held = self.held.saturating_add(weight);

@@ -415,7 +415,7 @@ fn shrink_below_a_writer(shards: usize, rounds: u64) {
         (0..MANY).for_each(|key| drop(cache.insert(key, 1)));
         thread::scope(|scope| {
             let writer = scope.spawn(|| cache.insert(MANY + round, MANY));
-            while cache.stats().evicted % 7 == 0 && !writer.is_finished() {
+            while cache.stats().evicted.is_multiple_of(7) && !writer.is_finished() {
                 thread::yield_now();
             }
             cache.set_capacity(10 + round % 7).unwrap();

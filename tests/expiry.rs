@@ -314,18 +314,21 @@ fn g06_the_systems_clocks_expire_too() {
     on(Arc::new(PreciseTicker::new()));
 }
 
+/// The method that was asked, and what it was told to remain.
+type Question = (&'static str, Option<Duration>);
+
 /// Answers what it is told to, and writes down what it was asked.
 #[derive(Clone, Default)]
 struct Told {
     answers: Arc<Mutex<[Lifetime; 3]>>,
-    asked: Arc<Mutex<Vec<(&'static str, Option<Duration>)>>>,
+    asked: Arc<Mutex<Vec<Question>>>,
 }
 
 impl Told {
     fn answer(&self, created: Lifetime, updated: Lifetime, read: Lifetime) {
         *self.answers.lock().unwrap() = [created, updated, read];
     }
-    fn take(&self) -> Vec<(&'static str, Option<Duration>)> {
+    fn take(&self) -> Vec<Question> {
         std::mem::take(&mut *self.asked.lock().unwrap())
     }
     fn ask(&self, which: usize, remaining: Option<Duration>) -> Lifetime {
@@ -460,7 +463,10 @@ fn g07_a_lone_write_over_an_expired_entry_asks_rule_and_weigher_once() {
     for (name, create) in CREATES {
         let (told, weighed) = (Told::default(), Arc::new(AtomicU64::new(0)));
         let asked = weighed.clone();
-        let weigher = move |_: &u32, _: &u32| asked.fetch_add(1, Ordering::Relaxed).min(0) + 1;
+        let weigher = move |_: &u32, _: &u32| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            1
+        };
         let builder = Cache::builder().capacity_weight(100).shards(1).weigher(weigher);
         let (cache, ticker) = timed(builder.expiry(told.clone()));
         cache.insert_with(7, 0, ttl(S));

@@ -176,7 +176,7 @@ fn g26_a_listener_that_writes_its_own_key_is_told_of_it_afterwards_not_inside() 
 }
 
 #[test]
-fn g26_a_refusal_is_told_in_its_turn() {
+fn g26_a_refusal_is_told_by_its_own_call() {
     let cell: Arc<OnceLock<Cache<u64, u64>>> = Arc::default();
     let (notes, listener) = notes();
     let inside = cell.clone();
@@ -196,8 +196,8 @@ fn g26_a_refusal_is_told_in_its_turn() {
     cache.remove(&7);
     assert_eq!(
         told(&notes),
-        [(7, 1, Cause::Removed), (7, 2, Cause::Replaced), (7, 200, Cause::Refused)],
-        "what the refused value replaced comes first"
+        [(7, 1, Cause::Removed), (7, 200, Cause::Refused), (7, 2, Cause::Replaced)],
+        "the pair goes back to its caller, so it cannot wait for the key's turn; what left the cache does"
     );
 }
 

@@ -6,6 +6,7 @@
 use loom::thread;
 use pinyon::{Cache, Cause, Policy};
 use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 
 /// Hashes a `u64` to itself, so that a key says its shard (upper half) and its home (lower half).
@@ -327,10 +328,13 @@ fn g26_two_writers_tell_once_and_in_order() {
     model(|| {
         let told = Arc::new(Mutex::new(Vec::new()));
         let ear = told.clone();
+        let calls = loom::sync::atomic::AtomicUsize::new(0);
         let builder = Cache::builder().capacity(4).shards(1).policy(Policy::Clock).statistics(false);
         let builder = builder.listener(move |&key: &u64, &value: &u64, cause| {
             assert_eq!((key, cause), (LOW, Cause::Replaced));
+            assert_eq!(calls.fetch_add(1, SeqCst), 0, "two calls for one key at once");
             ear.lock().unwrap().push(value);
+            calls.fetch_sub(1, SeqCst);
         });
         let cache: Small = Arc::new(builder.hasher(Itself(0)).build().expect("valid"));
         drop(cache.insert(LOW, 0));

@@ -119,7 +119,7 @@ fn moka_565() {
     struct Fickle;
     impl Expiry<u64, Token> for Fickle {
         fn after_create(&self, _: &u64, value: &Token) -> Lifetime {
-            if value.id() % 2 == 0 { Lifetime::Never } else { Lifetime::After(S) }
+            if value.id().is_multiple_of(2) { Lifetime::Never } else { Lifetime::After(S) }
         }
         fn after_update(&self, key: &u64, value: &Token, remaining: Option<Duration>) -> Lifetime {
             if remaining.is_some() { Lifetime::Never } else { self.after_create(key, value) }
@@ -796,6 +796,9 @@ fn again() {
     }
 }
 
+/// Something to do to a cache with a number.
+type Deed = fn(&Cache<Wilful, Last>, u32);
+
 /// A key whose comparison uses the cache.
 #[derive(Clone, Debug)]
 struct Wilful(u32);
@@ -830,7 +833,7 @@ fn cachebox_67_and_84() {
     finishes("user code that comes back", || {
         let cache = Cache::builder().capacity(10).shards(1).build().unwrap();
         WITHIN.set(Some(cache.clone()));
-        let deeds: [fn(&Cache<Wilful, Last>, u32); 8] = [
+        let deeds: [Deed; 8] = [
             |cache, n| _ = cache.insert(Wilful(n % 20), Last),
             |cache, n| _ = cache.contains(&Wilful(n % 7)),
             |cache, n| _ = cache.replace(Wilful(n % 5), Last),

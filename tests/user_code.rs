@@ -326,7 +326,10 @@ fn operate(cache: &Nosy, ticker: &ManualTicker, number: usize) {
             ticker.advance(Duration::from_secs(150));
             cache.insert(key(1), Value::new(1));
         }
-        19 => drop((0..15).map(|n| cache.get_many(&[key(n)])).collect::<Vec<_>>()),
+        19 => (0..15).for_each(|n| {
+            let keys = [key(n)];
+            drop(cache.get_many(&keys));
+        }),
         20 => {
             drop(cache.insert_with(key(3), Value::new(1), InsertOptions::new().ttl(Duration::from_secs(1))))
         }

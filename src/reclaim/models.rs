@@ -118,3 +118,18 @@ fn a_place_in_the_registry_changes_hands() {
         other.join().unwrap();
     });
 }
+
+/// With nobody else registered a collector makes no barrier, and none is needed: a reader that registers
+/// meanwhile makes a fence of its own. One that has registered before makes it free nothing here.
+#[test]
+fn a_lone_collector_needs_no_barrier() {
+    sync::NO_BARRIERS.set(true);
+    model(|world| {
+        let reader = with(world, |world| {
+            world.look(0);
+            world.look(0);
+        });
+        world.replace(0, 1);
+        reader.join().unwrap();
+    });
+}

@@ -140,6 +140,11 @@ impl<K, V> Locked<'_, K, V> {
         matches!(self.locate(hash, sighting), Located::Here(_))
     }
 
+    /// Is nothing under the hash but what a search rejected?
+    pub(crate) fn is_vacant(&self, hash: u32, sighting: &Sighting) -> bool {
+        matches!(self.write.tables.locate(hash, None, &sighting.rejected), Located::Absent)
+    }
+
     /// The weight of everything in the shard.
     pub(crate) fn weight(&self) -> u64 {
         self.write.policy.weight()
@@ -251,8 +256,17 @@ impl<K, V> Locked<'_, K, V> {
     /// Evicts what the policy chooses until the room holds `need`, at most [`STEP`] entries. Returns how
     /// many.
     pub(crate) fn evict(&mut self, need: u64, room: &mut Room<'_>) -> usize {
+        self.evict_until(room, |room| room.cover(need))
+    }
+
+    /// Evicts until what is left fits into the capacity, at most [`STEP`] entries. Returns how many.
+    pub(crate) fn shrink(&mut self, room: &mut Room<'_>) -> usize {
+        self.evict_until(room, |room| room.rest_fits())
+    }
+
+    fn evict_until(&mut self, room: &mut Room<'_>, mut enough: impl FnMut(&mut Room<'_>) -> bool) -> usize {
         let mut evicted = 0;
-        while evicted < STEP && !room.cover(need) {
+        while evicted < STEP && !enough(room) {
             let Some(index) = self.write.policy.victim(&Rows(self.shard)) else { break };
             self.unlink_from_table(index, None, Cause::Evicted, room);
             evicted += 1;

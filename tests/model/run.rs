@@ -547,7 +547,7 @@ impl<'c> Run<'c> {
         let (cache, capacity) = (self.cache, self.cache.capacity());
         assert!(cache.weight() <= capacity, "{} of {capacity} after {op:?}", cache.weight());
         // It looks at every bucket of every shard, and what it finds does not mend itself.
-        if self.ids % 4 == 0 {
+        if self.ids.is_multiple_of(4) {
             cache.validate();
         }
         for (value, id) in &self.held {
