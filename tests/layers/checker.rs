@@ -225,6 +225,7 @@ fn tests_may_name_anything() {
         "#[cfg(all(test, not(loom)))]\n#[allow(dead_code)]\nfn f(x: [u8; 2]) { crate::run() }",
     );
     none("folder/right.rs", "#[cfg(test)]\nuse std::sync::Arc;");
+    none("folder/right.rs", "#[cfg(test)]\nmod tests { unsafe fn f() {} }");
     let files =
         [("folder/right.rs", "#[cfg(test)]\nmod proof;"), ("folder/right/proof.rs", "use std::sync::Arc;")];
     assert_eq!(breaches(&with(&files), &SMALL), Vec::<String>::new());
