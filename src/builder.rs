@@ -128,7 +128,11 @@ impl<K, V, S> Builder<K, V, S> {
 
     /// As [`capacity_bytes`](Self::capacity_bytes), with a function that tells the bytes which a key and a value own on the
     /// heap. What the library itself needs is added to them.
-    pub fn capacity_bytes_with(self, bytes: u64, heap: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
+    pub fn capacity_bytes_with(
+        self,
+        bytes: u64,
+        heap: impl Fn(&K, &V) -> u64 + Send + Sync + 'static,
+    ) -> Self {
         self.with("capacity_bytes_with", Capacity::Bytes(bytes, Arc::new(heap)))
     }
 
@@ -174,9 +178,36 @@ impl<K, V, S> Builder<K, V, S> {
     /// How keys are hashed, in place of ahash with seeds of its own. One that can be predicted from outside lets others
     /// choose keys that collide.
     pub fn hasher<T: BuildHasher>(self, hasher: T) -> Builder<K, V, T> {
-        let Builder { capacities, weigher, policy, ttl, tti, rule, time, shards, listener, statistics, dated, .. } = self;
+        let Builder {
+            capacities,
+            weigher,
+            policy,
+            ttl,
+            tti,
+            rule,
+            time,
+            shards,
+            listener,
+            statistics,
+            dated,
+            ..
+        } = self;
         let _pairs = PhantomData;
-        Builder { capacities, weigher, policy, ttl, tti, rule, time, shards, listener, statistics, dated, hasher, _pairs }
+        Builder {
+            capacities,
+            weigher,
+            policy,
+            ttl,
+            tti,
+            rule,
+            time,
+            shards,
+            listener,
+            statistics,
+            dated,
+            hasher,
+            _pairs,
+        }
     }
 
     /// How many shards writers are spread over, 1 to 4096. By default four for each core, and one for every 2048 entries
@@ -222,8 +253,12 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
         let overhead = entry_bytes::<K, V>();
         let timed = self.ttl.is_some() || self.tti.is_some() || self.rule.is_some() || self.dated;
         let (amount, weigher, expected, waiting) = match capacity {
-            Capacity::Entries(0) | Capacity::Weight(0) => return Err(BuildError::new(setting, 0, "1 or more")),
-            Capacity::Bytes(bytes, _) if bytes < 1024 => return Err(BuildError::new(setting, bytes, "1024 bytes or more")),
+            Capacity::Entries(0) | Capacity::Weight(0) => {
+                return Err(BuildError::new(setting, 0, "1 or more"));
+            }
+            Capacity::Bytes(bytes, _) if bytes < 1024 => {
+                return Err(BuildError::new(setting, bytes, "1024 bytes or more"));
+            }
             Capacity::Entries(entries) => (entries, Weigher::One, entries, entries / 64),
             Capacity::Weight(weight) => {
                 let weigher = self.weigher.take().unwrap_or_else(|| Arc::new(|_, _| 1));
@@ -234,7 +269,11 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
             }
         };
         if self.weigher.is_some() {
-            return Err(BuildError::new("weigher", format!("given beside {setting}"), "beside capacity_weight only"));
+            return Err(BuildError::new(
+                "weigher",
+                format!("given beside {setting}"),
+                "beside capacity_weight only",
+            ));
         }
         let shards = self.shard_count(&weigher, amount, cores)?;
         let seed = self.hasher.hash_one(0x5EED_u64);
@@ -264,7 +303,9 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
 
     fn take_capacity(&mut self) -> Result<(&'static str, Capacity<K, V>), BuildError> {
         const ALLOWED: &str = "one of capacity, capacity_weight, capacity_bytes, capacity_bytes_with";
-        let Some(capacity) = self.capacities.pop() else { return Err(BuildError::new("capacity", "not given", ALLOWED)) };
+        let Some(capacity) = self.capacities.pop() else {
+            return Err(BuildError::new("capacity", "not given", ALLOWED));
+        };
         match self.capacities.pop() {
             None => Ok(capacity),
             Some((other, _)) => Err(BuildError::new(other, format!("given beside {}", capacity.0), ALLOWED)),
@@ -305,6 +346,9 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
 
 impl<K, V, S> fmt::Debug for Builder<K, V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("policy", &self.policy).field("shards", &self.shards).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("policy", &self.policy)
+            .field("shards", &self.shards)
+            .finish_non_exhaustive()
     }
 }

@@ -84,7 +84,11 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     /// # Errors
     ///
     /// Those of `matches`.
-    pub fn find<E>(&self, hash: u64, mut matches: impl FnMut(&K) -> Result<bool, E>) -> Result<Option<(&K, &V)>, E> {
+    pub fn find<E>(
+        &self,
+        hash: u64,
+        mut matches: impl FnMut(&K) -> Result<bool, E>,
+    ) -> Result<Option<(&K, &V)>, E> {
         let mut failed = None;
         let hash = Bits::new(hash);
         let found = self.cache.look_matching(self.inside(), hash, |key| {

@@ -18,7 +18,9 @@ impl<K, V> From<Done<K, V>> for Inserted<K, V> {
             Done::Replaced => Inserted::Replaced,
             Done::Kept(Some((key, value))) => Inserted::Kept { key, value },
             Done::Refused(key, value, weight) => Inserted::Refused { key, value, weight },
-            Done::Removed | Done::Kept(None) => unreachable!("an insertion neither removes nor loses its pair"),
+            Done::Removed | Done::Kept(None) => {
+                unreachable!("an insertion neither removes nor loses its pair")
+            }
         }
     }
 }
@@ -127,7 +129,9 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
             match self.insert(key, value) {
                 Inserted::Added => many.added += 1,
                 Inserted::Replaced => many.replaced += 1,
-                Inserted::Refused { key, value, .. } | Inserted::Kept { key, value } => many.refused.push((key, value)),
+                Inserted::Refused { key, value, .. } | Inserted::Kept { key, value } => {
+                    many.refused.push((key, value))
+                }
             }
         }
         many
@@ -207,7 +211,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
             found.entry.record_use();
             let now = store.start_time();
             let old = shard.times(found).map_or(Deadline::NEVER, |times| times.deadline());
-            if store.set_deadline(hash, found, old.set_lifetime(lifetime, self.inner.span, now), now).is_ok() {
+            if store.set_deadline(hash, found, old.set_lifetime(lifetime, self.inner.span, now), now).is_ok()
+            {
                 return true;
             }
         }

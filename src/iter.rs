@@ -78,7 +78,8 @@ impl<'a, K: Eq + Hash, V, S: BuildHasher> Iterator for Iter<'a, K, V, S> {
             let pin = Pin::new();
             let store = &self.cache.inner.store;
             let (shard, found) = self.cursor.next(self.cache, Inside::pinned(&pin))?;
-            let live = found.into_iter().filter(|found| store.shards[shard].is_live(*found, || store.time.now()));
+            let live =
+                found.into_iter().filter(|found| store.shards[shard].is_live(*found, || store.time.now()));
             let entries: Vec<_> = live.map(|found| std::ptr::from_ref(found.entry)).collect();
             // SAFETY: found under this pin; the shard lives as long as the borrowed handle.
             #[allow(unsafe_code)]

@@ -294,11 +294,8 @@ fn decide_barrier() {
         return;
     }
     let choice = if sync::register_heavy_barrier() { ASYMMETRIC } else { FENCED };
-    let first = DOMAIN
-        .front
-        .barrier
-        .compare_exchange(UNDECIDED, choice, Ordering::AcqRel, Ordering::Acquire)
-        .is_ok();
+    let first =
+        DOMAIN.front.barrier.compare_exchange(UNDECIDED, choice, Ordering::AcqRel, Ordering::Acquire).is_ok();
     #[cfg(all(unix, not(loom)))]
     if first {
         at_fork::listen();
@@ -462,7 +459,8 @@ pub(crate) fn horizon() -> Horizon {
     // load of the epoch, because what other threads sealed before it was unlinked before this fence, too.
     fence(Ordering::SeqCst);
     let own = LOCAL.with(std::cell::Cell::get);
-    let others = || readers().any(|reader| !std::ptr::eq(reader, own) && reader.owned.load(Ordering::Acquire) != 0);
+    let others =
+        || readers().any(|reader| !std::ptr::eq(reader, own) && reader.owned.load(Ordering::Acquire) != 0);
     let asymmetric = DOMAIN.front.barrier.load(Ordering::Relaxed) == ASYMMETRIC;
     if asymmetric && others() && !sync::heavy_barrier() {
         return Horizon { oldest: IDLE, hazards: Vec::new() };

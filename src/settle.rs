@@ -77,7 +77,8 @@ impl<'s, K, V> Rest<'s, K, V> {
             drop(locked);
             drop(ready.tables);
             let left = ready.entries;
-            let mut scrap = Scrap { store: self.store, shard, horizon, left, kept: Vec::new(), freed: Vec::new() };
+            let mut scrap =
+                Scrap { store: self.store, shard, horizon, left, kept: Vec::new(), freed: Vec::new() };
             scrap.drop_entries();
             drop(scrap);
             if !too_much || attempt == PATIENCE || reclaim::is_inside() {

@@ -320,7 +320,8 @@ impl<K, V> Store<K, V> {
 
     /// Adds everything up.
     pub(crate) fn stats(&self) -> Stats {
-        let mut stats = Stats { weight: self.budget.used(), capacity: self.budget.capacity(), ..Stats::default() };
+        let mut stats =
+            Stats { weight: self.budget.used(), capacity: self.budget.capacity(), ..Stats::default() };
         if let Some(reads) = &self.reads {
             reads.add_to(&mut stats);
         }

@@ -32,7 +32,11 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn new(capacity: u64) -> Self {
-        Budget { used: Padded(AtomicU64::new(0)), capacity: AtomicU64::new(capacity), patience: Mutex::new(()) }
+        Budget {
+            used: Padded(AtomicU64::new(0)),
+            capacity: AtomicU64::new(capacity),
+            patience: Mutex::new(()),
+        }
     }
 
     pub(crate) fn capacity(&self) -> u64 {
@@ -215,7 +219,26 @@ macro_rules! no_heap {
         fn heap_bytes(&self) -> usize { 0 }
     })* };
 }
-no_heap!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f64, bool, char, (), &'static str);
+no_heap!(
+    u8,
+    u16,
+    u32,
+    u64,
+    u128,
+    usize,
+    i8,
+    i16,
+    i32,
+    i64,
+    i128,
+    isize,
+    f32,
+    f64,
+    bool,
+    char,
+    (),
+    &'static str
+);
 no_heap!(std::time::Duration, std::net::IpAddr, std::net::SocketAddr);
 
 impl HeapSize for String {

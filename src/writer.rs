@@ -109,7 +109,12 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
     }
 
     /// Removes the entry if `when` holds of its value, which `out` then looks at.
-    pub(crate) fn remove<Q, R>(&self, key: &Q, mut when: impl FnMut(&V) -> bool, out: impl FnOnce(&V) -> R) -> Option<R>
+    pub(crate) fn remove<Q, R>(
+        &self,
+        key: &Q,
+        mut when: impl FnMut(&V) -> bool,
+        out: impl FnOnce(&V) -> R,
+    ) -> Option<R>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
@@ -172,7 +177,14 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
     }
 
     /// The deadline of a pair, and the time of its writing.
-    fn deadline(&self, hash: Bits, key: &K, value: &V, terms: Terms, seen: &Seen<'_, K, V>) -> (Deadline, u64) {
+    fn deadline(
+        &self,
+        hash: Bits,
+        key: &K,
+        value: &V,
+        terms: Terms,
+        seen: &Seen<'_, K, V>,
+    ) -> (Deadline, u64) {
         let inner = &self.cache.inner;
         if inner.rule.is_none() && terms == Terms::default() && inner.span == Span::NEVER {
             return (Deadline::NEVER, seen.now);

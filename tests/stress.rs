@@ -74,8 +74,11 @@ impl Drop for Told {
 
 type Values = Cache<u64, Told>;
 
-/// Runs the jobs on threads of their own until the time is over; each is called again and again.
-fn run(jobs: Vec<Box<dyn FnMut(&mut Random) + Send + '_>>) {
+/// What one thread does, again and again.
+type Job<'a> = Box<dyn FnMut(&mut Random) + Send + 'a>;
+
+/// Runs the jobs on threads of their own until the time is over.
+fn run(jobs: Vec<Job<'_>>) {
     let stop = AtomicBool::new(false);
     let failed = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -121,7 +124,7 @@ fn finish(cache: Values, alive: &Arc<AtomicUsize>) {
     assert_eq!(alive.load(SeqCst), 0, "a value was lost");
 }
 
-fn job<'a>(work: impl FnMut(&mut Random) + Send + 'a) -> Box<dyn FnMut(&mut Random) + Send + 'a> {
+fn job<'a>(work: impl FnMut(&mut Random) + Send + 'a) -> Job<'a> {
     Box::new(work)
 }
 
@@ -344,10 +347,14 @@ fn g14_guards_outlive_what_happens_to_their_entries() {
         let (cache, alive) = (&cache, &alive);
         jobs.push(job(move |random| {
             // Up to ten at once: more than there are hazard words.
-            let guards: Vec<_> = (0..random.below(10)).filter_map(|_| cache.get_ref(&random.below(KEYS))).collect();
-            let before: Vec<_> = guards.iter().map(|guard| (*guard.key(), guard.version(*guard.key()))).collect();
+            let guards: Vec<_> =
+                (0..random.below(10)).filter_map(|_| cache.get_ref(&random.below(KEYS))).collect();
+            let before: Vec<_> =
+                guards.iter().map(|guard| (*guard.key(), guard.version(*guard.key()))).collect();
             let pinned = cache.pin();
-            let held = pinned.get_key_value(&random.below(KEYS)).map(|(key, value)| (*key, value, value.version(*key)));
+            let held = pinned
+                .get_key_value(&random.below(KEYS))
+                .map(|(key, value)| (*key, value, value.version(*key)));
             let mut entries = cache.iter();
             let met = entries.next();
             for _ in 0..random.below(20) {
@@ -546,7 +553,9 @@ mod history {
                 Op::Get(seen) => (seen == state).then_some(state),
                 Op::Insert(value, replaced) => (replaced == state.is_some()).then_some(Some(value)),
                 Op::Remove(seen) => (seen == state).then_some(None),
-                Op::Increment(made) => (made == state.map_or(0, |value| value.wrapping_add(1))).then_some(Some(made)),
+                Op::Increment(made) => {
+                    (made == state.map_or(0, |value| value.wrapping_add(1))).then_some(Some(made))
+                }
                 Op::ReplaceIf(from, to, done) => match (state == Some(from), done) {
                     (true, true) => Some(Some(to)),
                     (false, false) => Some(state),
@@ -606,10 +615,10 @@ mod history {
                 _ => continue,
             };
             let before = newest.partition_point(|&(end, _)| end < event.begin);
-            if let Some(&(_, known)) = before.checked_sub(1).and_then(|at| newest.get(at)) {
-                if known > seen {
-                    return Err(format!("{event:?} although {known} had been seen"));
-                }
+            if let Some(&(_, known)) = before.checked_sub(1).and_then(|at| newest.get(at))
+                && known > seen
+            {
+                return Err(format!("{event:?} although {known} had been seen"));
             }
             let highest = newest.last().map_or(0, |&(_, highest)| highest);
             newest.push((event.end, highest.max(seen)));
@@ -675,7 +684,11 @@ mod history {
     #[test]
     fn g10_the_checker_of_rising_values_refuses_a_return() {
         let history = |last| {
-            [vec![event(0, 1, Op::Insert(1, false)), event(2, 3, Op::Insert(5, true)), event(4, 6, Op::Get(Some(last)))]]
+            [vec![
+                event(0, 1, Op::Insert(1, false)),
+                event(2, 3, Op::Insert(5, true)),
+                event(4, 6, Op::Get(Some(last))),
+            ]]
         };
         assert_eq!(check_rising(&history(5)), Ok(()));
         assert!(check_rising(&history(1)).is_err());
@@ -742,7 +755,7 @@ fn g10_histories_are_linearizable() {
         // Other keys make the table grow meanwhile.
         let histories = record(&cache, (threads, 400, keys), random.next(), |cache, key, random, fresh| {
             if random.below(8) == 0 {
-                drop(cache.insert(1000 + random.below(500), 0));
+                let _ = cache.insert(1000 + random.below(500), 0);
             }
             match random.below(10) {
                 0..=3 => Op::Get(cache.get(&key)),

@@ -1,38 +1,11 @@
-//! `Hand`: the turning of a CLOCK, and `Clock`, the policy that is nothing else.
+//! `Clock`: plain CLOCK, one queue and a [`hand`](super::hand) (Corbató 1968).
 //!
-//! CLOCK (Corbató 1968) approximates LRU without touching a queue at a hit: entries stand in a queue; the hand looks at
-//! the oldest; one that was used meanwhile gives up one use and goes to the front, one that was not is the victim.
-//!
-//! **It ends.** With every entry at three uses the hand would turn up to three rounds. So it tires: each
-//! `PATIENCE` steps it accepts one use more, and after four times that, anything. A call takes at most
-//! `4 * PATIENCE` steps; since every step uses up a hit, the average is no more than the hits that raised a counter.
+//! It approximates LRU without touching a queue at a hit. No filter, no memory of what left: it is here to compare with, and for
+//! loads of pure recency.
 
 use super::Residents;
+use super::hand::turn;
 use super::queue::{Links, Queue, Tag};
-
-/// Steps after which the hand accepts an entry with one use more.
-const PATIENCE: u32 = 64;
-
-/// Turns the queue until an entry to evict stands at the back, and returns it without unlinking it. `passed` is told
-/// every entry that was spared. `None` only if the queue is empty.
-pub(crate) fn turn(
-    queue: &mut Queue,
-    links: &mut Links,
-    r: &impl Residents,
-    mut passed: impl FnMut(u32),
-) -> Option<u32> {
-    let mut steps = 0;
-    loop {
-        let index = queue.back()?;
-        if u32::from(r.uses(index)) <= steps / PATIENCE || steps >= 4 * PATIENCE {
-            return Some(index);
-        }
-        r.take_use(index);
-        passed(index);
-        queue.rotate(links);
-        steps += 1;
-    }
-}
 
 /// Plain CLOCK: one queue and a hand.
 #[derive(Debug)]
@@ -95,22 +68,5 @@ mod tests {
         assert_eq!(clock.victim(&table), Some(1));
         assert_eq!(clock.victim(&table), Some(2));
         assert_eq!((clock.victim(&table), clock.victim(&table)), (Some(0), None));
-    }
-
-    #[test]
-    fn g15_the_hand_tires_when_every_entry_stays_hot() {
-        let table = Table::new(5000);
-        let mut clock = Clock::new();
-        (0..5000).for_each(|index| clock.insert(index, &table));
-        table.stay_hot();
-        let mut steps = 0;
-        let victim = turn(&mut clock.queue, &mut clock.links, &table, |_| steps += 1);
-        assert_eq!(
-            steps,
-            4 * PATIENCE - PATIENCE,
-            "at three uses it is enough to have turned for three patiences"
-        );
-        assert!(victim.is_some());
-        clock.check(&table).unwrap();
     }
 }

@@ -21,6 +21,7 @@
 
 pub(crate) mod adapt;
 pub(crate) mod clock;
+pub(crate) mod hand;
 pub(crate) mod plan;
 pub(crate) mod queue;
 pub mod replay;

@@ -304,14 +304,13 @@ mod tests {
                         queues[usize::from(main)].rotate(&mut links);
                         models[usize::from(main)].rotate_right(usize::from(!models[usize::from(main)].is_empty()));
                     }
-                    Op::Replace(old, new, weight) => if let Some(at) = held(&models, old) {
-                        if old == new || held(&models, new).is_none() {
+                    Op::Replace(old, new, weight) => if let Some(at) = held(&models, old)
+                        && (old == new || held(&models, new).is_none()) {
                             let before = r.weight(old);
                             r.0[new as usize] = weight;
                             queues[at].replace(&mut links, (old, before), (new, weight));
                             models[at].iter_mut().filter(|index| **index == old).for_each(|index| *index = new);
-                        }
-                    },
+                        },
                     Op::Push(..) => {}
                 }
                 for (queue, model) in queues.iter().zip(&models) {

@@ -29,7 +29,7 @@ impl Outcome {
 /// Takes some 100 ns a request and memory in proportion to what is resident.
 ///
 /// ```
-/// use pinyon::policy::{Policy, replay::replay};
+/// use pinyon::{Policy, replay::replay};
 ///
 /// // A loop over 200 keys: plain CLOCK evicts each key just before it comes again.
 /// let keys = || (0..20_000_u64).map(|n| n % 200);

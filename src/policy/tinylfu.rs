@@ -27,13 +27,13 @@
 //! until it is not, one that is too small grows as victims come from main.
 //!
 //! Costs: `insert`, `replace`, `remove` O(1) with at most `HANDOVER` entries moved; `victim` that plus at most
-//! 256 steps of the hand (see `clock`), one or two on average. Memory: 8 bytes of links, 8 of sketch an entry.
+//! 256 steps of the hand (see `hand`), one or two on average. Memory: 8 bytes of links, 8 of sketch an entry.
 //!
 //! Sources: TinyLFU (Einziger, Friedman, Manes 2017), its window (W-TinyLFU, the same), CLOCK with a small FIFO before
 //! it (S3-FIFO, Yang et al. 2023).
 
 use super::Residents;
-use super::clock::turn;
+use super::hand::turn;
 use super::plan::{Plan, Rule};
 use super::queue::{Links, Queue, Tag};
 use super::sketch::Sketch;

@@ -210,7 +210,8 @@ mod tests {
     #[test]
     fn g06_the_coarse_deadline_agrees_with_the_exact_one() {
         let second = 1u64 << UNIT_BITS;
-        let deadlines = [0, 1, second - 1, second, second + 1, 5 * second + 3, second << 28, second << 30, u64::MAX - 1];
+        let deadlines =
+            [0, 1, second - 1, second, second + 1, 5 * second + 3, second << 28, second << 30, u64::MAX - 1];
         for hard in deadlines {
             let (entry, times) = timed(hard, 0, u64::MAX);
             assert!(entry.is_timed());

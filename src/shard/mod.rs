@@ -39,7 +39,6 @@ pub(crate) use garbage::{Batch, Due, Limits};
 pub(crate) use table::Located;
 pub(crate) use write::{Draft, Locked, STEP};
 
-
 use crate::policy::{Policy, Residents};
 use crate::reclaim::Pin;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -213,7 +212,9 @@ impl<K, V> Shard<K, V> {
     #[allow(unsafe_code)]
     pub(crate) fn weight_of(&self, index: u32) -> u64 {
         // SAFETY: H1: a row of weights is filled when its chunk is allocated, before the entry is published.
-        self.weights.as_ref().map_or(1, |weights| unsafe { weights.row(index).as_ref() }.load(Ordering::Relaxed))
+        self.weights
+            .as_ref()
+            .map_or(1, |weights| unsafe { weights.row(index).as_ref() }.load(Ordering::Relaxed))
     }
 
     /// The entry under `hash` whose key `matches`. Runs user code (equality), so no lock may be held.
@@ -261,7 +262,12 @@ impl<K, V> Shard<K, V> {
 
     /// The entries with the least hash that is at least `from`, each once.
     #[allow(unsafe_code)]
-    pub(crate) fn next_hash<'a>(&'a self, _: Inside<'a>, from: u32, found: &mut Vec<Found<'a, K, V>>) -> Option<u32> {
+    pub(crate) fn next_hash<'a>(
+        &'a self,
+        _: Inside<'a>,
+        from: u32,
+        found: &mut Vec<Found<'a, K, V>>,
+    ) -> Option<u32> {
         let mut indices = Vec::new();
         // SAFETY: `Inside` (T2).
         let hash = unsafe { self.root.next_hash(from, &mut indices) }?;

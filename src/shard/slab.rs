@@ -41,7 +41,12 @@ pub(crate) struct Chunks<T> {
 
 impl<T> Chunks<T> {
     pub(crate) fn new(bits: u32) -> Self {
-        Chunks { directory: AtomicPtr::new(null_mut()), bits, mask: (1 << bits) - 1, directories: Mutex::new(Vec::new()) }
+        Chunks {
+            directory: AtomicPtr::new(null_mut()),
+            bits,
+            mask: (1 << bits) - 1,
+            directories: Mutex::new(Vec::new()),
+        }
     }
 
     /// The row of `index`, which may be uninitialised.
@@ -93,7 +98,9 @@ impl<T> Chunks<T> {
     /// Bytes of the chunks.
     pub(crate) fn bytes(&self) -> usize {
         let directories = self.directories.lock();
-        let chunks = directories.last().map_or(0, |d| d.iter().filter(|p| !p.load(Ordering::Relaxed).is_null()).count());
+        let chunks = directories
+            .last()
+            .map_or(0, |d| d.iter().filter(|p| !p.load(Ordering::Relaxed).is_null()).count());
         (chunks << self.bits) * size_of::<T>()
     }
 }

@@ -309,7 +309,8 @@ impl Root {
         let home = view.bucket(view.home(hash));
         let candidates = home.candidates(hash);
         if candidates != 0 {
-            let (stored, index) = unpack(home.slots[candidates.trailing_zeros() as usize].load(Ordering::Acquire));
+            let (stored, index) =
+                unpack(home.slots[candidates.trailing_zeros() as usize].load(Ordering::Acquire));
             if stored == hash && index != NONE && matches(index) {
                 return Some(index);
             }
@@ -339,7 +340,12 @@ impl Root {
         }
         let hash = least?;
         // SAFETY: as above.
-        unsafe { self.find(hash, |index| { found.push(index); false }) };
+        unsafe {
+            self.find(hash, |index| {
+                found.push(index);
+                false
+            })
+        };
         Some(hash)
     }
 }

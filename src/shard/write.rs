@@ -389,7 +389,10 @@ impl<K, V> Locked<'_, K, V> {
         let queued = weights().filter(|&weight| weight > 0).count();
         if (write.policy.len(), write.policy.weight()) != (queued, weight) {
             let policy = (write.policy.len(), write.policy.weight());
-            return Err(format!("the policy has (entries, weight) {policy:?}, the table {:?}", (queued, weight)));
+            return Err(format!(
+                "the policy has (entries, weight) {policy:?}, the table {:?}",
+                (queued, weight)
+            ));
         }
         write.policy.check(&rows)?;
         let timed = live.iter().filter(|&&(index, _)| self.shard.deadline_of(index) != NEVER).count();

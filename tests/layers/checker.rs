@@ -225,7 +225,6 @@ fn tests_may_name_anything() {
         "#[cfg(all(test, not(loom)))]\n#[allow(dead_code)]\nfn f(x: [u8; 2]) { crate::run() }",
     );
     none("folder/right.rs", "#[cfg(test)]\nuse std::sync::Arc;");
-    none("folder/right.rs", "#[cfg(test)]\nmod tests { unsafe fn f() {} }");
     let files =
         [("folder/right.rs", "#[cfg(test)]\nmod proof;"), ("folder/right/proof.rs", "use std::sync::Arc;")];
     assert_eq!(breaches(&with(&files), &SMALL), Vec::<String>::new());
@@ -253,6 +252,12 @@ fn unsafe_stands_where_the_root_says() {
     one("lib.rs", &gone, "src/lib.rs: lists src/gone.rs", "does not exist");
     let found = found("lib.rs", &lib("//! # Safety\n//! * `src/low.rs`\n"));
     assert!(found.len() == 2 && found[0].contains("needs a section"), "{found:#?}");
+    one(
+        "folder/right.rs",
+        "#[cfg(test)]\nmod tests { unsafe fn f() {} }",
+        "src/folder/right.rs:2: `unsafe`",
+        "",
+    );
     // A list in another section does not count.
     one("lib.rs", &lib("//! # Unsafe code\n//! # Files\n//! * `src/low.rs`\n"), "src/low.rs:2: `unsafe`", "");
 }

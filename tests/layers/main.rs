@@ -23,6 +23,8 @@ const LEVELS: &[&[&str]] = &[
     &["error", "hash", "weight", "pages", "listener", "expiry::ticker"],
     // When memory may go; when an entry ends; how often a key came, the order of indices, the window's plan.
     &["reclaim", "stats", "expiry", "expiry::wheel", "policy::sketch", "policy::queue", "policy::plan"],
+    // How a queue finds its victim.
+    &["policy::hand"],
     // What an entry is and where it lies; the two policies.
     &["shard::slab", "shard::entry", "policy::clock", "policy::tinylfu"],
     // Finding entries by their hash; choosing one of the policies.
@@ -47,6 +49,7 @@ const LEVELS: &[&[&str]] = &[
 /// Where a module may name one that is not lower: from the first to the second, and why.
 const PEERS: &[(&str, &str, &str)] = &[
     ("policy::queue", "policy", "the contract: `Residents`"),
+    ("policy::hand", "policy", "the contract: `Residents`"),
     ("policy::clock", "policy", "the contract: `Residents`"),
     ("policy::tinylfu", "policy", "the contract: `Residents`"),
     ("shard", "shard::write", "one noun in two files: what readers see, and what is under the lock"),

@@ -29,7 +29,7 @@ pub fn breaches(files: &Files, rules: &Rules) -> Vec<String> {
     misplaced(&modules, rules, &mut found);
     upward(&modules, rules, &mut found);
     strayed(&modules, rules, &mut found);
-    unlisted_unsafe(files, &modules, &mut found);
+    unlisted_unsafe(files, &mut found);
     overgrown(files, rules, &mut found);
     found
 }
@@ -189,8 +189,8 @@ fn strayed(modules: &[Module], rules: &Rules, found: &mut Vec<String>) {
     }
 }
 
-/// `unsafe` in files that lib.rs does not list, and files listed that hold none (outside their tests).
-fn unlisted_unsafe(files: &Files, modules: &[Module], found: &mut Vec<String>) {
+/// `unsafe` in files that lib.rs does not list, their tests included, and files listed that hold none.
+fn unlisted_unsafe(files: &Files, found: &mut Vec<String>) {
     let lib = files.iter().find(|(file, _)| file == "lib.rs").map_or("", |(_, source)| source.as_str());
     if !lib.lines().any(|line| line == UNSAFE_SECTION) {
         found.push(format!(
@@ -201,8 +201,8 @@ fn unlisted_unsafe(files: &Files, modules: &[Module], found: &mut Vec<String>) {
     let section = section.take_while(|line| line.starts_with("//!") && !line.starts_with("//! #"));
     let mut listed: BTreeSet<&str> =
         section.filter_map(|line| line.strip_prefix("//! * `src/")?.split('`').next()).collect();
-    for Module { file, tokens, .. } in modules {
-        let first = tokens.iter().find(|token| token.text == "unsafe");
+    for (file, source) in files {
+        let first = tokens(source).into_iter().find(|token| token.text == "unsafe");
         match (first, listed.remove(file.as_str())) {
             (Some(Token { line, .. }), false) => {
                 found.push(format!(

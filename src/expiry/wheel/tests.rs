@@ -138,9 +138,7 @@ proptest! {
 
 #[test]
 fn g06_fires_on_the_tick_and_not_before() {
-    for deadline in
-        [1, TICK - 1, TICK, TICK + 1, 63 * TICK, 64 * TICK, 4096 * TICK + 5, HOUR, 5 * CENTURY]
-    {
+    for deadline in [1, TICK - 1, TICK, TICK + 1, 63 * TICK, 64 * TICK, 4096 * TICK + 5, HOUR, 5 * CENTURY] {
         let mut pair = Pair::default();
         pair.schedule(3, deadline);
         pair.advance(deadline - 1, usize::MAX);
