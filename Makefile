@@ -4,7 +4,7 @@
 
 # The replay of the trace that comes with the repository.
 TRACE    ?= examples/traces/source-tree.u64.zst
-CAPACITY ?= 10%
+CAPACITY ?= 5%
 CHART    ?= target/replay.svg
 REPLAY    = cargo run --quiet --release --example replay --
 
