@@ -305,6 +305,7 @@ impl Root {
     pub(crate) unsafe fn find(&self, hash: u32, mut matches: impl FnMut(u32) -> bool) -> Option<u32> {
         // SAFETY: T2 by the caller.
         let view = View { header: unsafe { &*self.0.load(Ordering::Acquire) } };
+        view.header.track.read();
         // Nine searches in ten end here, one way or the other.
         let home = view.bucket(view.home(hash));
         let candidates = home.candidates(hash);
