@@ -1,7 +1,10 @@
 //! For callers who are alone: an interpreter that holds its lock, a program of one thread.
 //!
-//! An [`Exclusive`] reads without entering the reclaimer, and what it removes is dropped before the call returns. It also finds
-//! keys by a comparison that may fail, as an interpreter's may.
+//! What an [`Exclusive`] removes is dropped before the call returns, because no guard can be looking at it. It also finds keys by a
+//! comparison that may fail, as an interpreter's may.
+//!
+//! User code may come back to the cache from within a call. So every call holds a pin while it looks, and a call inside of another
+//! leaves what it removes to the next one outside.
 //!
 //! This module is for language bindings. It is exempt from the promises of semantic versioning, and `unsafe`: the compiler
 //! cannot check that nobody else is there.
@@ -9,6 +12,7 @@
 use crate::cache::Cache;
 use crate::hash::Hash as Bits;
 use crate::options::{Compute, InsertOptions, Inserted};
+use crate::reclaim::Pin;
 use crate::settle::Rest;
 use crate::shard::Inside;
 use crate::store::Company;
@@ -65,6 +69,7 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
+        let _reentry = Pin::new();
         Some(&self.cache.read(self.inside(), usize::MAX, key)?.entry.value)
     }
 
@@ -74,6 +79,7 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
+        let _reentry = Pin::new();
         Some(&self.cache.look(self.inside(), key)?.1.entry.value)
     }
 
@@ -90,6 +96,7 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
         mut matches: impl FnMut(&K) -> Result<bool, E>,
     ) -> Result<Option<(&K, &V)>, E> {
         let mut failed = None;
+        let _reentry = Pin::new();
         let hash = Bits::new(hash);
         let found = self.cache.look_matching(self.inside(), hash, |key| {
             failed.is_none()

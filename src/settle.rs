@@ -17,9 +17,7 @@ use crate::store::{Company, Store};
 use crate::sync;
 
 /// How often a call that finds far too much held up lets readers run before it goes on.
-const PATIENCE: usize = if sync::MODEL { 0 } else { 8 };
-/// How many times the limit is far too much.
-const FAR: usize = 4;
+const PATIENCE: usize = if sync::MODEL { 0 } else { 32 };
 
 /// The debts of one call.
 pub(crate) struct Rest<'s, K, V> {
@@ -73,7 +71,7 @@ impl<'s, K, V> Rest<'s, K, V> {
             };
             let mut locked = self.store.lock(shard);
             let ready = locked.sort(tag, batch.take().unwrap_or_default(), &horizon);
-            let too_much = locked.waiting().1 > FAR * self.store.shards[shard].limits().entries;
+            let too_much = locked.is_held_up();
             drop(locked);
             drop(ready.tables);
             let left = ready.entries;

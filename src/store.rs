@@ -329,7 +329,7 @@ impl<K, V> Store<K, V> {
             let locked = self.lock(shard);
             locked.tally().add_to(&mut stats);
             stats.entries += self.shards[shard].len() as u64;
-            stats.retired += locked.waiting().0 as u64;
+            stats.retired += locked.waiting() as u64;
             stats.overhead_bytes += locked.bytes() as u64;
         }
         stats

@@ -23,6 +23,9 @@ use super::table::Table;
 use crate::reclaim::{Horizon, Tag};
 use std::collections::VecDeque;
 
+/// How many times the limit of entries is far too much to be held up.
+const FAR: usize = 4;
+
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -49,7 +52,6 @@ pub(crate) enum Due {
 #[derive(Debug, Default)]
 pub(crate) struct Garbage {
     fresh: Batch,
-    fresh_weight: u64,
     urgent: bool,
     /// Oldest first: tags ascend.
     sealed: VecDeque<(Tag, Batch)>,
@@ -63,6 +65,8 @@ pub(crate) struct Garbage {
 #[must_use = "a batch that is not sorted back is lost"]
 pub(crate) struct Batch {
     entries: Vec<u32>,
+    /// What the entries weigh.
+    weight: u64,
     tables: Vec<Table>,
 }
 
@@ -84,7 +88,7 @@ impl Batch {
 impl Garbage {
     pub(crate) fn retire(&mut self, index: u32, weight: u64, limits: &Limits) {
         self.fresh.entries.push(index);
-        self.fresh_weight = self.fresh_weight.saturating_add(weight);
+        self.fresh.weight = self.fresh.weight.saturating_add(weight);
         self.urgent |= weight >= limits.large;
     }
 
@@ -95,7 +99,7 @@ impl Garbage {
 
     /// The fresh garbage, if it is due; with it comes another look at what is blocked.
     pub(crate) fn take_due(&mut self, limits: &Limits, due: Due) -> Option<Batch> {
-        let full = self.fresh.entries.len() >= limits.entries || self.fresh_weight > limits.weight;
+        let full = self.fresh.entries.len() >= limits.entries || self.fresh.weight > limits.weight;
         let wanted = match due {
             Due::ByLimits => false,
             Due::Fresh => !self.fresh.is_empty(),
@@ -105,13 +109,13 @@ impl Garbage {
             return None;
         }
         self.urgent = false;
-        self.fresh_weight = 0;
         Some(std::mem::take(&mut self.fresh))
     }
 
     /// A batch that was taken and not begun.
     pub(crate) fn restore(&mut self, batch: Batch) {
         self.fresh.entries.extend(batch.entries);
+        self.fresh.weight = self.fresh.weight.saturating_add(batch.weight);
         self.fresh.tables.extend(batch.tables);
         self.urgent = true;
     }
@@ -150,6 +154,12 @@ impl Garbage {
     /// How many of them were sealed and could not be freed yet.
     pub(crate) fn blocked(&self) -> usize {
         self.held.len() + self.sealed.iter().map(|(_, batch)| batch.entries.len()).sum::<usize>()
+    }
+
+    /// Is far more held up by readers than may wait?
+    pub(crate) fn is_held_up(&self, limits: &Limits) -> bool {
+        let weight = self.sealed.iter().fold(0u64, |sum, (_, batch)| sum.saturating_add(batch.weight));
+        self.blocked() > FAR * limits.entries || weight > limits.weight
     }
 
     /// Every entry that waits.

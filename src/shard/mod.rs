@@ -3,7 +3,7 @@
 //! # What it owns
 //!
 //! Readers see [`Shard`]: the table's root and the slab's rows, all of it atomics and rows that stay put.
-//! Writers lock [`Write`], which has everything else. This file has the read path and the types; `write`
+//! Writers lock `write::Write`, which has everything else. This file has the read path and the types; `write`
 //! has what happens under the lock.
 //!
 //! # Life of an entry
@@ -155,10 +155,6 @@ impl<K, V> Shard<K, V> {
             load: Padded::default(),
             write: Padded(Mutex::new(write)),
         }
-    }
-
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -353,9 +353,14 @@ impl<K, V> Locked<'_, K, V> {
         unsafe { self.write.slab.free(index, &self.shard.entries) };
     }
 
-    /// Entries that wait for readers; of them, those that could not be freed.
-    pub(crate) fn waiting(&self) -> (usize, usize) {
-        (self.write.garbage.waiting(), self.write.garbage.blocked())
+    /// Entries that wait for readers.
+    pub(crate) fn waiting(&self) -> usize {
+        self.write.garbage.waiting()
+    }
+
+    /// Is far more held up by readers than may wait?
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.write.garbage.is_held_up(&self.shard.limits)
     }
 
     pub(crate) fn tally(&self) -> Tally {
