@@ -14,6 +14,7 @@ struct World {
 }
 
 impl World {
+    #[allow(clippy::arc_with_non_send_sync, reason = "the checker's cells are for the checker's threads")]
     fn new() -> Arc<Self> {
         let world = World::default();
         world.places[1].store(2, Ordering::Relaxed);
