@@ -167,3 +167,73 @@ fn g24_user_code_of_an_exclusive_caller_may_call_the_cache() {
     assert_eq!(stats.added, stats.evicted + stats.removed + stats.cleared + cache.len() as u64);
     drop(home.lock().unwrap().take());
 }
+
+mod reentry {
+    use super::*;
+    use std::cell::Cell;
+    use std::collections::HashSet;
+    use std::hash::{Hash, Hasher};
+
+    thread_local! {
+        static HOOK: RefCell<Option<Cache<Key, u64>>> = const { RefCell::new(None) };
+        static DROPPED: RefCell<HashSet<u64>> = RefCell::default();
+        static MADE: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// Its equality writes to the cache through an `Exclusive` of its own, and looks at both keys afterwards.
+    struct Key {
+        number: u64,
+        /// No two keys have the same.
+        serial: u64,
+    }
+
+    impl Key {
+        fn new(number: u64) -> Self {
+            MADE.set(MADE.get() + 1);
+            Key { number, serial: MADE.get() }
+        }
+    }
+
+    impl Hash for Key {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            (self.number % 2).hash(state);
+        }
+    }
+
+    impl PartialEq for Key {
+        fn eq(&self, other: &Key) -> bool {
+            let (mine, theirs, serials) = (self.number, other.number, [self.serial, other.serial]);
+            if let Some(cache) = HOOK.take() {
+                let mut inner = only(&cache);
+                for n in 0..60 {
+                    let _ = inner.remove(&Key::new(n), |_| ());
+                    let _ = inner.insert(Key::new(100 + n), n, InsertOptions::new());
+                }
+            }
+            let gone = DROPPED.with_borrow(|dropped| serials.iter().any(|serial| dropped.contains(serial)));
+            assert!(!gone, "{mine} or {theirs} was dropped while they were compared");
+            mine == theirs
+        }
+    }
+
+    impl Eq for Key {}
+
+    impl Drop for Key {
+        fn drop(&mut self) {
+            DROPPED.with_borrow_mut(|dropped| dropped.insert(self.serial));
+        }
+    }
+
+    #[test]
+    fn g24_equality_may_write_through_a_door_of_its_own() {
+        let cache: Cache<Key, u64> = Cache::builder().capacity(100).shards(1).build().unwrap();
+        for n in [1, 3, 5] {
+            assert!(cache.insert(Key::new(n), n).is_stored());
+        }
+        HOOK.set(Some(cache.clone()));
+        let door = only(&cache);
+        let found = door.get(&Key::new(99)).copied();
+        assert_eq!((found, HOOK.with_borrow(Option::is_none)), (None, true));
+        cache.validate();
+    }
+}
