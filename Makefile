@@ -1,6 +1,6 @@
 # Every target works alone in a fresh clone. What CI runs is .ci/run.
 
-.PHONY: help test demo hit-ratios deep tools
+.PHONY: help test demo hit-ratios bench bench-quick deep tools python
 
 # The replay of the trace that comes with the repository.
 TRACE    ?= examples/traces/source-tree.u64.zst
@@ -8,11 +8,17 @@ CAPACITY ?= 5%
 CHART    ?= target/replay.svg
 REPLAY    = cargo run --quiet --release --example replay --
 
-# How deep `make deep` digs: preemptions of the model checker, random cases of each property, seconds of each
-# stress test.
-PREEMPTIONS ?= 5
-CASES       ?= 200000
-SECONDS     ?= 60
+# How deep `make deep` digs: preemptions of the model checker, random schedules of each scene, random cases of each
+# property, seconds of each stress test, seconds of each target of the fuzzer with and without a sanitizer.
+PREEMPTIONS  ?= 5
+SCHEDULES    ?= 100000
+CASES        ?= 200000
+SECONDS      ?= 60
+FUZZ_SECONDS ?= 300
+
+# What `make bench` runs; with names of workloads only these. Its peers are built in a folder of their own.
+BENCH ?=
+PEERS  = CARGO_TARGET_DIR=$(TARGET)/peers cargo run --release --manifest-path benches/peers/Cargo.toml --
 
 # Where cargo builds; the model checker's build has other flags, so it has its own folder.
 TARGET = $${CARGO_TARGET_DIR:-target}
@@ -21,8 +27,8 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 test: tools ## the tests: debug build with all its assertions, every target, then the examples in the docs
-	cargo test --all-targets --no-fail-fast
-	cargo test --doc
+	cargo test --all-targets --all-features --no-fail-fast
+	cargo test --doc --all-features
 
 demo: tools ## replay a recorded trace through a cache, then draw its hit ratios at a ladder of capacities
 	$(REPLAY) --trace $(TRACE) --capacity $(CAPACITY)
@@ -32,12 +38,28 @@ demo: tools ## replay a recorded trace through a cache, then draw its hit ratios
 hit-ratios: tools ## the hit ratios of docs, measured again
 	scripts/hit-ratios
 
-deep: tools ## longer checks (an hour and more): the model checker with more preemptions, many random cases
-	RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=$(PREEMPTIONS) CARGO_TARGET_DIR=$(TARGET)/loom \
-		cargo test --release --lib --test loom
+bench: tools python ## Pinyon beside its peers (20 minutes on a quiet machine), then write docs/performance.md
+	@mkdir -p $(TARGET)/peers
+	$(PEERS) $(BENCH) --json $(TARGET)/peers/results.jsonl
+	scripts/performance $(TARGET)/peers/results.jsonl
+
+bench-quick: tools python ## the same with small sizes: does it work? (a minute; its figures mean nothing)
+	@mkdir -p $(TARGET)/peers
+	$(PEERS) $(BENCH) --quick --json $(TARGET)/peers/quick.jsonl
+	scripts/performance --to $(TARGET)/peers/performance.md $(TARGET)/peers/quick.jsonl
+
+deep: tools ## longer checks (many hours): the model checker with more preemptions, many random schedules and cases, mutants
+	LOOM_MAX_PREEMPTIONS=$(PREEMPTIONS) .ci/30-loom.sh
+	SHUTTLE_ITERS=$(SCHEDULES) .ci/31-shuttle.sh
 	PROPTEST_CASES=$(CASES) cargo test --release --lib --test model
 	STRESS_SECONDS=$(SECONDS) cargo test --release --test stress
+	scripts/fuzz $(FUZZ_SECONDS)
+	HISTORY_SECONDS=$(SECONDS) cargo test --release --test history
+	scripts/mutants
 
 tools:
 	@command -v cargo >/dev/null || { echo "make: cargo is missing: install Rust 1.88 or newer (rustup, or your system's packages)" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "make: cc is missing: install a C compiler (on Debian: apt-get install gcc libc6-dev); a test dependency compiles C" >&2; exit 1; }
+
+python:
+	@command -v python3 >/dev/null || { echo "make: python3 is missing: install Python 3.9 or newer (on Debian: apt-get install python3)" >&2; exit 1; }

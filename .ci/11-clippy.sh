@@ -22,5 +22,7 @@ for path in time::Instant::now sync::Mutex thread::spawn Box::from_raw ptr::drop
     grep -q "disallowed .*$path" <<<"$fired" || { echo "clippy.toml does not forbid $path:"; echo "$fired"; exit 1; }
 done
 
-cargo clippy --all-targets -- -D warnings
+cargo clippy --all-targets --all-features -- -D warnings
+cargo clippy --lib -- -D warnings
 RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$target/loom cargo clippy --release --lib --test loom -- -D warnings
+RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$target/loom scripts/with-cfg eager cargo clippy --release --lib --test loom -- -D warnings

@@ -4,6 +4,6 @@
 set -eu
 cd "$(dirname "$0")/.."
 export RUSTDOCFLAGS="-D warnings"
-cargo doc --no-deps
+cargo doc --all-features --no-deps
 RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
-    CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/doc-private cargo doc --no-deps --document-private-items
+    CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/doc-private cargo doc --all-features --no-deps --document-private-items

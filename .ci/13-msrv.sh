@@ -10,7 +10,7 @@ msrv=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 toolchain=$(rustup toolchain list 2>/dev/null | grep -o "^$msrv[0-9.]*-[^ ]*" | head -n 1 || true)
 if [ -n "$toolchain" ]; then
     echo "checking with $toolchain"
-    CARGO_TARGET_DIR=$target/msrv cargo "+$toolchain" check
+    CARGO_TARGET_DIR=$target/msrv cargo "+$toolchain" check --all-features
     exit
 fi
 echo "Rust $msrv itself is not on this machine; clippy's incompatible_msrv is the check"
@@ -24,11 +24,11 @@ fired=$(CARGO_TARGET_DIR=$target/ci/probe cargo clippy --quiet --offline --manif
     -D clippy::incompatible_msrv 2>&1 || true)
 grep -q 'this item is stable since' <<<"$fired" || { echo "the lint did not fire on a newer method:"; echo "$fired"; exit 1; }
 
-cargo clippy --lib -- -D clippy::incompatible_msrv
+cargo clippy --lib --all-features -- -D clippy::incompatible_msrv
 
 # The dependencies' own word on it.
-cargo metadata --locked --format-version 1 --filter-platform "$(rustc -vV | sed -n 's/^host: //p')" >"$target/ci/metadata.json"
-cargo tree --locked -e normal --prefix none --format '{p}' | sort -u | sed 's/ (\*)//' | while read -r name version _; do
+cargo metadata --locked --all-features --format-version 1 --filter-platform "$(rustc -vV | sed -n 's/^host: //p')" >"$target/ci/metadata.json"
+cargo tree --locked --all-features -e normal --prefix none --format '{p}' | sort -u | sed 's/ (\*)//' | while read -r name version _; do
     needs=$(grep -o "\"name\":\"$name\",\"version\":\"${version#v}\".*" "$target/ci/metadata.json" |
         grep -o '"rust_version":\("[0-9.]*"\|null\)' | head -n 1 | grep -o '[0-9.]*' || true)
     [ -z "$needs" ] || [ "$(printf '%s\n%s\n' "$needs" "$msrv.99" | sort -V | tail -n 1)" = "$msrv.99" ] ||

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
 trace=examples/traces/source-tree.u64.zst
 
-cargo build --release --examples
+cargo build --release --all-features --examples
 ran=0
 for source in examples/*.rs examples/*/main.rs; do
     [ -e "$source" ] || continue

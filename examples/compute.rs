@@ -18,10 +18,10 @@ const ALLOWED: u32 = 5;
 
 /// Whether a client may make another call now.
 fn admit(calls: &Cache<&'static str, u32>, client: &'static str) -> bool {
-    let minute = InsertOptions::new().ttl(Duration::from_secs(60));
+    let minute = || InsertOptions::new().ttl(Duration::from_secs(60));
     let done = calls.compute(client, |so_far| match so_far {
-        None => Compute::PutWith(1, minute),
-        Some(&count) if count < ALLOWED => Compute::PutWith(count + 1, minute),
+        None => Compute::PutWith(1, minute()),
+        Some(&count) if count < ALLOWED => Compute::PutWith(count + 1, minute()),
         Some(_) => Compute::Keep,
     });
     // What is reported is what was done, not what was seen on the way.

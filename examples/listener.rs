@@ -44,12 +44,12 @@ fn main() -> Result<(), BuildError> {
         thumbnails.insert_with(name.to_owned(), version, options);
     };
 
-    let always = InsertOptions::new();
-    save("cat", 1, always);
-    save("cat", 2, always);
-    save("dog", 1, always.ttl(Duration::from_secs(60)));
-    save("fox", 1, always);
-    save("owl", 1, always);
+    let always = InsertOptions::new;
+    save("cat", 1, always());
+    save("cat", 2, always());
+    save("dog", 1, always().ttl(Duration::from_secs(60)));
+    save("fox", 1, always());
+    save("owl", 1, always());
     println!("remove fox");
     thumbnails.invalidate("fox");
     println!("two minutes pass");

@@ -13,7 +13,7 @@ use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Hits that wait to be seen.
-const MAILBOX: usize = 128;
+const MAILBOX: usize = if crate::sync::MODEL { 2 } else { 128 };
 /// Never sampled: more than any hash can clear.
 const NEVER: u64 = u64::MAX;
 
@@ -34,7 +34,7 @@ impl Adapt {
     /// For a cache that is expected to hold `entries`.
     pub(crate) fn new(policy: Policy, entries: usize, seed: u64) -> Self {
         let shadows = Shadows::new(entries, seed);
-        let adapts = policy == Policy::ClockTinyLfu && !crate::sync::MODEL;
+        let adapts = policy == Policy::ClockTinyLfu;
         Adapt {
             mask: AtomicU64::new(if adapts { shadows.sample_mask() } else { NEVER }),
             window: AtomicU32::new(shadows.window().to_bits()),
@@ -84,3 +84,6 @@ impl Adapt {
         f32::from_bits(self.window.load(Ordering::Relaxed))
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;

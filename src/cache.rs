@@ -7,11 +7,12 @@ use crate::builder::Builder;
 use crate::expiry::{Deadline, Expiry, Lifetime, Span, remaining};
 use crate::guard::{Pinned, ValueRef};
 use crate::hash::Hash as Bits;
+use crate::load::Soft;
 use crate::options::{Maintained, Metadata};
 use crate::reclaim::Pin;
 use crate::settle::Rest;
 use crate::shard::{Found, Inside, Shard};
-use crate::stats::Stats;
+use crate::stats::{Line, Stats};
 use crate::store::{Changed, Company, Store};
 use crate::sync::Arc;
 use crate::weight::Weigher;
@@ -19,6 +20,7 @@ use crate::{BuildError, RandomState};
 use equivalent::Equivalent;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
+use std::ptr::NonNull;
 
 /// A concurrent cache of bounded weight.
 ///
@@ -43,8 +45,9 @@ pub struct Cache<K, V, S = RandomState> {
     pub(crate) inner: Arc<Inner<K, V, S>>,
 }
 
-/// An entry with its shard.
-pub(crate) type InShard<'a, K, V> = (&'a Shard<K, V>, Found<'a, K, V>);
+/// A live entry with its shard, and the time at which it was found alive if it has a deadline. A call acts at that
+/// time: at a later reading the entry may have expired.
+pub(crate) type InShard<'a, K, V> = (&'a Shard<K, V>, Found<'a, K, V>, Option<u64>);
 
 /// What the handles share.
 pub(crate) struct Inner<K, V, S> {
@@ -55,6 +58,8 @@ pub(crate) struct Inner<K, V, S> {
     pub(crate) overhead: u64,
     pub(crate) span: Span,
     pub(crate) rule: Option<Arc<dyn Expiry<K, V>>>,
+    /// When calls that load, and leases, find a value due to be loaded again; `None`: never.
+    pub(crate) soft: Option<Soft>,
     /// The capacity is a number of entries.
     pub(crate) counted: bool,
 }
@@ -94,71 +99,111 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         &'a self,
         inside: Inside<'a>,
         hash: Bits,
-        mut matches: impl FnMut(&K) -> bool,
+        matches: impl FnMut(&K) -> bool,
     ) -> Option<InShard<'a, K, V>> {
         let store = &self.inner.store;
         let shard = store.shard(hash);
-        let found = shard.find(inside, hash.place(), |_, stored| matches(stored))?;
-        shard.is_live(found, || store.time.now()).then_some((shard, found))
+        let found = shard.find(inside, hash.place(), matches)?;
+        let mut now = None;
+        let live = shard.is_live(found, || *now.insert(store.time.now()));
+        live.then_some((shard, found, now))
+    }
+
+    /// Where the thread with this number counts its reads.
+    #[inline(always)]
+    pub(crate) fn line(&self, thread: usize) -> Option<Line<'_>> {
+        self.inner.store.reads.as_ref().map(|reads| reads.line(thread))
     }
 
     /// Finds a live entry for a read: counted, used, its idle time restarted, the rule asked.
     #[inline(always)]
-    pub(crate) fn read<'a, Q>(&'a self, inside: Inside<'a>, thread: usize, key: &Q) -> Option<Found<'a, K, V>>
+    pub(crate) fn read<'a, Q>(
+        &'a self,
+        inside: Inside<'a>,
+        line: Option<Line<'_>>,
+        key: &Q,
+    ) -> Option<Found<'a, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.read_matching(inside, thread, self.hash(key), |stored| key.equivalent(stored))
+        self.read_hashed(inside, line, self.hash(key), key)
     }
 
-    /// As [`read`](Self::read), for a key that the closure knows.
     #[inline(always)]
-    pub(crate) fn read_matching<'a>(
+    pub(crate) fn read_hashed<'a, Q>(
         &'a self,
         inside: Inside<'a>,
-        thread: usize,
+        line: Option<Line<'_>>,
         hash: Bits,
-        matches: impl FnMut(&K) -> bool,
-    ) -> Option<Found<'a, K, V>> {
-        self.finish_read(thread, hash, self.look_matching(inside, hash, matches))
+        key: &Q,
+    ) -> Option<Found<'a, K, V>>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let shard = self.inner.store.shard(hash);
+        let found = shard.find(inside, hash.place(), |stored| key.equivalent(stored));
+        self.finish_read(line, hash, shard, found)
     }
 
-    /// What a read does beside finding an entry, or none.
+    /// What a read does beside finding an entry, or none. An expired or outdated one is none.
     #[inline(always)]
     pub(crate) fn finish_read<'a>(
         &'a self,
-        thread: usize,
+        line: Option<Line<'_>>,
         hash: Bits,
-        found: Option<InShard<'a, K, V>>,
+        shard: &Shard<K, V>,
+        found: Option<Found<'a, K, V>>,
     ) -> Option<Found<'a, K, V>> {
-        if let Some(reads) = &self.inner.store.reads {
-            reads.count(thread, found.is_some());
+        match found {
+            Some(found) if shard.is_settled(found) || self.attend(hash, shard, found) => {
+                line.inspect(|line| line.hit());
+                Some(found)
+            }
+            _ => {
+                line.inspect(|line| line.miss());
+                None
+            }
         }
-        let (shard, found) = found?;
-        if !found.entry.is_hot() {
-            self.inner.store.warm(hash, found);
-        }
-        if found.entry.is_idle() || self.inner.rule.is_some() {
-            self.after_read(hash, shard, found);
-        }
-        Some(found)
     }
 
-    /// What a read does to the lifetime of its entry.
+    /// A hit that has more to do than to count itself: the policy is to know of it, or the entry has a lifetime, or was invalidated. False if
+    /// it is not live. The time is read once.
     #[inline(never)]
-    fn after_read(&self, hash: Bits, shard: &Shard<K, V>, found: Found<'_, K, V>) {
+    fn attend(&self, hash: Bits, shard: &Shard<K, V>, found: Found<'_, K, V>) -> bool {
+        let store = &self.inner.store;
+        if !shard.is_current(found) {
+            return false;
+        }
+        let timed = found.entry.is_timed();
+        let now = if timed { store.time.now() } else { 0 };
+        if timed && !shard.is_unexpired(found, now) {
+            return false;
+        }
+        if !found.entry.is_hot() {
+            store.warm(hash, found);
+        }
+        if shard.minds_reads(found) {
+            self.after_read(hash, shard, found, now);
+        }
+        true
+    }
+
+    /// What a read at `now` does to the lifetime of its entry.
+    #[inline(never)]
+    fn after_read(&self, hash: Bits, shard: &Shard<K, V>, found: Found<'_, K, V>, now: u64) {
         let store = &self.inner.store;
         let times = shard.times(found);
         if let Some(times) = times {
-            times.access(store.time.now());
+            times.access(now);
         }
         let Some(rule) = &self.inner.rule else { return };
-        let now = store.start_time();
+        let now = if times.is_some() { now } else { store.start_time() };
         let deadline = times.map_or(Deadline::NEVER, |times| times.deadline());
         let answer = rule.after_read(&found.entry.key, &found.entry.value, remaining(deadline.hard, now));
         if answer != Lifetime::Default {
             // If the entry was replaced in the meantime, the answer was about another one.
-            let _: Result<(), Changed> = store.set_deadline(hash, found, deadline.read(answer, now), now);
+            let _: Result<(), Changed> =
+                store.set_deadline(hash, found, deadline.read(answer, now), now, false);
         }
     }
 
@@ -174,27 +219,28 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     /// assert_eq!((cache.get(&1), cache.get(&2)), (Some("one"), None));
     /// # Ok::<(), pinyon::BuildError>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn get<Q>(&self, key: &Q) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
         V: Clone,
     {
         let pin = Pin::new();
-        let found = self.read(Inside::pinned(&pin), pin.thread_number(), key)?;
+        let found = self.read(Inside::pinned(&pin), self.line(pin.thread_number()), key)?;
         Some(found.entry.value.clone())
     }
 
     /// Reads a value in place: as [`get`](Self::get), with a guard instead of a clone.
     ///
     /// The guard keeps this entry, and nothing else; it cannot deadlock with anything.
-    #[inline]
+    #[inline(always)]
     pub fn get_ref<Q>(&self, key: &Q) -> Option<ValueRef<'_, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pin = Pin::new();
-        let entry = std::ptr::from_ref(self.read(Inside::pinned(&pin), pin.thread_number(), key)?.entry);
+        let found = self.read(Inside::pinned(&pin), self.line(pin.thread_number()), key)?;
+        let entry = NonNull::from(found.entry);
         // SAFETY: found under this pin; the shard lives as long as the handle that the guard borrows.
         #[allow(unsafe_code)]
         Some(unsafe { ValueRef::new(pin, entry) })
@@ -267,10 +313,9 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pin = Pin::new();
-        let (shard, found) = self.look(Inside::pinned(&pin), key)?;
-        let store = &self.inner.store;
+        let (shard, found, now) = self.look(Inside::pinned(&pin), key)?;
         let created = shard.created(found);
-        let now = if created.is_some() { store.time.now() } else { 0 };
+        let now = now.or_else(|| created.map(|_| self.inner.store.time.now())).unwrap_or(0);
         let deadline = shard.times(found).map_or(Deadline::NEVER, |times| times.deadline());
         Some(Metadata {
             age: created.and_then(|created| remaining(now, created)),
@@ -280,7 +325,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         })
     }
 
-    /// Entries in the cache; expired ones that were not noticed yet are counted. O(shards), no lock.
+    /// Entries in the cache; expired and invalidated ones that were not noticed yet are counted. O(shards), no lock.
     #[must_use]
     pub fn len(&self) -> usize {
         self.inner.store.shards.iter().map(|shard| shard.len()).sum()
@@ -293,7 +338,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     }
 
     /// The weight of all entries, and of what writers hold in reserve at this moment: never above
-    /// [`capacity`](Self::capacity). O(1).
+    /// [`capacity`](Self::capacity), but for the moment after that became smaller, when writers still hold what they took
+    /// under the larger one (the entries themselves are brought down before [`set_capacity`](Self::set_capacity) returns). O(1).
     #[must_use]
     pub fn weight(&self) -> u64 {
         self.inner.store.budget.used()
@@ -337,9 +383,9 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         Ok(())
     }
 
-    /// Does upkeep that writes would do little by little: removes expired entries, goes on with the growth of tables,
-    /// frees what waits for readers. At most `budget` steps (timers visited, buckets copied). An idle cache keeps
-    /// expired entries in memory until a write or this call comes upon them.
+    /// Does upkeep that writes would do little by little: removes expired and invalidated entries, goes on with the growth of tables,
+    /// frees what waits for readers. At most `budget` steps (timers visited, buckets copied or swept, leases looked at). An idle cache keeps
+    /// such entries in memory until a write or this call comes upon them. It also ends leases whose time is over.
     ///
     /// ```
     /// # let cache = pinyon::Cache::<u8, u8>::builder().capacity(10).build()?;
@@ -347,7 +393,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     /// # Ok::<(), pinyon::BuildError>(())
     /// ```
     pub fn maintain(&self, budget: usize) -> Maintained {
-        self.inner.store.maintain(budget, Company::Shared)
+        self.maintain_all(budget, Company::Shared)
     }
 
     /// Checks every invariant of the cache, at a cost in proportion to what it holds. For tests.

@@ -1,8 +1,9 @@
 //! Compute: read, decide and write one key as one step.
 //!
 //! The closure is the user's and runs under no lock, so it may call the cache; the price is that it runs again
-//! when another write of the key comes between what it saw and what it wants (optimistic concurrency). What
-//! is reported is what was done, never what was merely seen (G16).
+//! when another write of the key comes between what it saw and what it wants (optimistic concurrency), or when room for
+//! what it wants takes so many evictions that the call lets go of what it saw. What is reported is what was done, never what
+//! was merely seen (G16).
 
 use crate::cache::Cache;
 use crate::options::{Compute, InsertOptions, Inserted};
@@ -40,8 +41,9 @@ impl<K, V> From<Done<K, V>> for Computed<V> {
 impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     /// Looks at the value of a key, or its absence, and does what the closure says, as one step.
     ///
-    /// The closure may run several times; it sees each time what the cache has then, and only its last answer is
-    /// carried out. Not a read for the statistics; a write counts as a use.
+    /// The closure may run several times: when another write of the key comes first, or when much must be evicted for its
+    /// value. It sees each time what the cache has then, and only its last answer is carried out. Not a read for the
+    /// statistics; a write counts as a use.
     ///
     /// ```
     /// use pinyon::{Cache, Compute, Computed};

@@ -70,7 +70,7 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let _reentry = Pin::new();
-        Some(&self.cache.read(self.inside(), usize::MAX, key)?.entry.value)
+        Some(&self.cache.read(self.inside(), self.cache.line(usize::MAX), key)?.entry.value)
     }
 
     /// As [`Cache::peek`], without a guard and without a clone.
@@ -98,14 +98,20 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
         let mut failed = None;
         let _reentry = Pin::new();
         let hash = Bits::new(hash);
-        let found = self.cache.look_matching(self.inside(), hash, |key| {
+        let shard = self.cache.inner.store.shard(hash);
+        let found = shard.find(self.inside(), hash.place(), |key| {
             failed.is_none()
                 && matches(key).unwrap_or_else(|error| {
                     failed = Some(error);
                     false
                 })
         });
-        let found = self.cache.finish_read(usize::MAX, hash, found.filter(|_| failed.is_none()));
+        let found = self.cache.finish_read(
+            self.cache.line(usize::MAX),
+            hash,
+            shard,
+            found.filter(|_| failed.is_none()),
+        );
         match failed {
             Some(error) => Err(error),
             None => Ok(found.map(|found| (&found.entry.key, &found.entry.value))),
@@ -114,7 +120,7 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
 
     /// As [`Cache::insert_with`]; what it replaces and evicts is dropped before it returns.
     pub fn insert(&mut self, key: K, value: V, options: InsertOptions) -> Inserted<K, V> {
-        self.writer().put(key, value, options, |_| true).into()
+        self.writer().insert_with(key, value, &options).into()
     }
 
     /// As [`Cache::insert_if_absent`].
@@ -142,9 +148,20 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
         store.clear(&mut Rest::thorough(store, Company::Alone));
     }
 
+    /// As [`Cache::invalidate_all`]; what it must sweep out is dropped before it returns.
+    pub fn invalidate_all(&mut self) {
+        let store = &self.cache.inner.store;
+        store.invalidate_all(&mut Rest::new(store, Company::Alone));
+    }
+
+    /// As [`Cache::invalidate_tag`].
+    pub fn invalidate_tag(&mut self, tag: impl AsRef<[u8]>) {
+        self.cache.invalidate_tag(tag);
+    }
+
     /// As [`Cache::maintain`].
     pub fn maintain(&mut self, budget: usize) -> crate::Maintained {
-        self.cache.inner.store.maintain(budget, Company::Alone)
+        self.cache.maintain_all(budget, Company::Alone)
     }
 }
 

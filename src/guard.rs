@@ -8,10 +8,13 @@
 use crate::cache::Cache;
 use crate::reclaim::{Hazard, Pin};
 use crate::shard::{Entry, Inside};
+use crate::stats::Line;
 use equivalent::Equivalent;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
+use std::marker::PhantomData;
 use std::ops::Deref;
+use std::ptr::NonNull;
 
 /// What keeps an entry from being dropped.
 #[derive(Debug)]
@@ -37,8 +40,11 @@ enum Hold {
 /// # Ok::<(), pinyon::BuildError>(())
 /// ```
 pub struct ValueRef<'a, K, V> {
-    entry: &'a Entry<K, V>,
+    /// Not a reference: another thread may free the entry as soon as the hold is gone, and a reference in a field
+    /// would have to be good until the drop of the whole guard has returned.
+    entry: NonNull<Entry<K, V>>,
     _hold: Hold,
+    _cache: PhantomData<&'a Entry<K, V>>,
 }
 
 impl<'a, K, V> ValueRef<'a, K, V> {
@@ -49,33 +55,39 @@ impl<'a, K, V> ValueRef<'a, K, V> {
     /// The entry was found under this pin, in a shard that lives for `'a`.
     #[inline]
     #[allow(unsafe_code)]
-    pub(crate) unsafe fn new(pin: Pin, entry: *const Entry<K, V>) -> Self {
-        let hold = match pin.protect(entry.addr()) {
+    pub(crate) unsafe fn new(pin: Pin, entry: NonNull<Entry<K, V>>) -> Self {
+        let hold = match pin.protect(entry.addr().get()) {
             Some(hazard) => Hold::Word { _hazard: hazard },
             None => Hold::Whole { _pin: pin },
         };
-        // SAFETY: H2: the hold keeps the entry for as long as this guard lives; the reference is not given
-        // out for longer.
-        ValueRef { entry: unsafe { &*entry }, _hold: hold }
+        ValueRef { entry, _hold: hold, _cache: PhantomData }
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn entry(&self) -> &Entry<K, V> {
+        // SAFETY: H2: the hold keeps the entry for as long as this guard lives, and the reference is not given out
+        // for longer.
+        unsafe { self.entry.as_ref() }
     }
 
     /// The key as it is stored.
     #[must_use]
     pub fn key(&self) -> &K {
-        &self.entry.key
+        &self.entry().key
     }
 
     /// The value.
     #[must_use]
     pub fn value(&self) -> &V {
-        &self.entry.value
+        &self.entry().value
     }
 }
 
 impl<K, V> Drop for ValueRef<'_, K, V> {
     #[inline]
     fn drop(&mut self) {
-        self.entry.track.read();
+        self.entry().track.read();
     }
 }
 
@@ -116,12 +128,15 @@ impl<K, V: fmt::Display> fmt::Display for ValueRef<'_, K, V> {
 /// ```
 pub struct Pinned<'a, K, V, S> {
     cache: &'a Cache<K, V, S>,
+    /// Where this thread counts: the same for as long as it is pinned.
+    line: Option<Line<'a>>,
     pin: Pin,
 }
 
-impl<'a, K, V, S> Pinned<'a, K, V, S> {
+impl<'a, K: Eq + Hash, V, S: BuildHasher> Pinned<'a, K, V, S> {
     pub(crate) fn new(cache: &'a Cache<K, V, S>) -> Self {
-        Pinned { cache, pin: Pin::new() }
+        let pin = Pin::new();
+        Pinned { cache, line: cache.line(pin.thread_number()), pin }
     }
 }
 
@@ -135,8 +150,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Pinned<'_, K, V, S> {
     /// Reads a value with the key as it is stored.
     #[inline]
     pub fn get_key_value<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<(&K, &V)> {
-        let inside = Inside::pinned(&self.pin);
-        let found = self.cache.read(inside, self.pin.thread_number(), key)?;
+        let found = self.cache.read(Inside::pinned(&self.pin), self.line, key)?;
         Some((&found.entry.key, &found.entry.value))
     }
 

@@ -2,7 +2,7 @@
 
 use crate::cache::Cache;
 use crate::expiry::{Deadline, Lifetime};
-use crate::options::{InsertOptions, Inserted, InsertedMany};
+use crate::options::{InsertOptions, Inserted, InsertedMany, Plain};
 use crate::reclaim::Pin;
 use crate::settle::Rest;
 use crate::shard::Inside;
@@ -32,8 +32,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
 
     /// Writes a value under a key, whatever is there, and tells what it did.
     ///
-    /// O(1) but for making room: a heavy entry evicts as many light ones as it takes, at most 64 under one lock. An
-    /// overwrite replaces key, value, weight and lifetime, and counts as a use. What makes the entry too
+    /// O(1) but for making room: a heavy entry evicts as many light ones as it takes, at most 64 under one lock, and the weigher and
+    /// the `expiry` rule may be asked again after it has. An overwrite replaces key, value, weight and lifetime, and counts as a use. What makes the entry too
     /// heavy for the whole cache gives it back as [`Inserted::Refused`], and a previous value is gone.
     ///
     /// ```
@@ -44,12 +44,12 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     /// # Ok::<(), pinyon::BuildError>(())
     /// ```
     pub fn insert(&self, key: K, value: V) -> Inserted<K, V> {
-        self.insert_with(key, value, InsertOptions::new())
+        self.writer().insert(key, value, Plain::default(), &None).into()
     }
 
     /// As [`insert`](Self::insert), with a lifetime or weight of its own.
     pub fn insert_with(&self, key: K, value: V, options: InsertOptions) -> Inserted<K, V> {
-        self.writer().put(key, value, options, |_| true).into()
+        self.writer().insert_with(key, value, &options).into()
     }
 
     /// Writes the pair if the key has no live entry; else gives it back as [`Inserted::Kept`]. Atomic per key; not
@@ -178,11 +178,10 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pin = Pin::new();
-        let Some((shard, found)) = self.look(Inside::pinned(&pin), key) else { return false };
-        let store = &self.inner.store;
+        let Some((shard, found, now)) = self.look(Inside::pinned(&pin), key) else { return false };
         found.entry.record_use();
-        if let Some(times) = shard.times(found) {
-            times.access(store.time.now());
+        if let (Some(times), Some(now)) = (shard.times(found), now) {
+            times.access(now);
         }
         true
     }
@@ -207,11 +206,13 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         let store = &self.inner.store;
         loop {
             let pin = Pin::new();
-            let Some((shard, found)) = self.look(Inside::pinned(&pin), key) else { return false };
+            let Some((shard, found, now)) = self.look(Inside::pinned(&pin), key) else { return false };
             found.entry.record_use();
-            let now = store.start_time();
+            let now = now.unwrap_or_else(|| store.start_time());
             let old = shard.times(found).map_or(Deadline::NEVER, |times| times.deadline());
-            if store.set_deadline(hash, found, old.set_lifetime(lifetime, self.inner.span, now), now).is_ok()
+            if store
+                .set_deadline(hash, found, old.set_lifetime(lifetime, self.inner.span, now), now, true)
+                .is_ok()
             {
                 return true;
             }
@@ -223,5 +224,46 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     pub fn clear(&self) {
         let store = &self.inner.store;
         store.clear(&mut Rest::thorough(store, Company::Shared));
+    }
+
+    /// Outdates every entry that was there when the call began; those written meanwhile may stay or not. From its return on nothing that was
+    /// there is found, by any call, and no load that had begun before writes what it brings (its own callers get it).
+    ///
+    /// O(shards), whatever the cache holds: each shard begins a new era. The entries leave memory as expired ones do, a few with each write
+    /// of their shard and by [`maintain`](Self::maintain), and until then [`len`](Self::len) and [`weight`](Self::weight) count them; the listener is told
+    /// [`Cause::Invalidated`](crate::Cause::Invalidated). Of seven calls that come so fast that writes lie between them and
+    /// none of the entries has been looked at, the last does that work first, at most 64 entries under one lock.
+    /// [`clear`](Self::clear) removes everything at once, at a cost in proportion to it.
+    ///
+    /// ```
+    /// let cache = pinyon::Cache::builder().capacity(10).build()?;
+    /// cache.insert("a", 1);
+    /// cache.invalidate_all();
+    /// assert_eq!((cache.get("a"), cache.len()), (None, 1));
+    /// cache.maintain(100);
+    /// assert_eq!(cache.len(), 0);
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    pub fn invalidate_all(&self) {
+        let store = &self.inner.store;
+        store.invalidate_all(&mut Rest::new(store, Company::Shared));
+    }
+
+    /// Outdates every entry that was written with this tag before the call began; those written meanwhile may stay or not. Else as
+    /// [`invalidate_all`](Self::invalidate_all), with the same costs: O(shards), however many have the tag, or O(1) if none has. Loads that had begun before do not write
+    /// what they bring if it has the tag. A name that nothing has is no error.
+    ///
+    /// ```
+    /// use pinyon::{Cache, InsertOptions};
+    ///
+    /// let cache = Cache::builder().capacity(10).build()?;
+    /// cache.insert_with("a", 1, InsertOptions::new().tags(["odd"]));
+    /// cache.insert_with("b", 2, InsertOptions::new().tags(["even"]));
+    /// cache.invalidate_tag("odd");
+    /// assert_eq!((cache.get("a"), cache.get("b")), (None, Some(2)));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    pub fn invalidate_tag(&self, tag: impl AsRef<[u8]>) {
+        self.inner.store.invalidate_tag(tag.as_ref());
     }
 }

@@ -3,17 +3,24 @@
 //! The order of hashes is the same in every table of a shard, so growth does not disturb it, and a key that is
 //! overwritten, or removed and written again, comes back to the place that has been passed: no key is seen twice. What
 //! stays in the cache for the whole of an iteration is seen once; what comes and goes meanwhile may be seen or not.
-//! No lock is taken, and between two entries no pin is held.
+//! No lock is taken.
+//!
+//! What a hash has is found at once, because nothing but the hash orders it. Between two entries its rest is kept by
+//! hazard words, so what leaves the cache meanwhile is not held back. Only where more entries share a hash than the thread has
+//! words left (seven, less the guards it holds), a pin keeps the rest, until so many have been handed out that the words do for
+//! the others: by chance that does not happen, but a hasher that is constant makes a whole shard such a hash. What is handed out
+//! has a word of its own as long as there is one.
 
 use crate::cache::Cache;
 use crate::guard::ValueRef;
 use crate::listener::Cause;
 use crate::reclaim::Pin;
 use crate::settle::Rest;
-use crate::shard::{Found, Inside, Sighting};
+use crate::shard::{Entry, Found, Inside, Sighting};
 use crate::store::{Company, cause};
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
+use std::ptr::NonNull;
 
 /// Where an iteration has come to.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +75,37 @@ pub struct Iter<'a, K, V, S> {
     cursor: Cursor,
     /// Entries of the last hash, still to be given out.
     ready: Vec<ValueRef<'a, K, V>>,
+    /// The same, of a hash that has too many.
+    crowd: Option<Crowd<K, V>>,
+}
+
+/// Live entries of one hash, kept by a pin.
+struct Crowd<K, V> {
+    pin: Pin,
+    entries: Vec<NonNull<Entry<K, V>>>,
+}
+
+impl<'a, K: Eq + Hash, V, S: BuildHasher> Iter<'a, K, V, S> {
+    /// What the next hash has.
+    fn gather(&mut self) -> Option<Crowd<K, V>> {
+        let pin = Pin::new();
+        let store = &self.cache.inner.store;
+        let (shard, found) = self.cursor.next(self.cache, Inside::pinned(&pin))?;
+        let live = found.into_iter().filter(|found| store.shards[shard].is_live(*found, || store.time.now()));
+        let entries = live.map(|found| NonNull::from(found.entry)).collect();
+        Some(Crowd { pin, entries })
+    }
+
+    /// Takes out of a crowd what there are words for, and one entry in any case.
+    #[allow(unsafe_code)]
+    fn hand_out(&mut self, mut crowd: Crowd<K, V>) {
+        let (len, words) = (crowd.entries.len(), crowd.pin.words_left());
+        let out = if len <= words { 0 } else { len - 1 };
+        // SAFETY: found under this pin; the shard lives as long as the borrowed handle.
+        let guard = |entry| unsafe { ValueRef::new(crowd.pin.clone(), entry) };
+        self.ready.extend(crowd.entries.drain(out..).map(guard));
+        self.crowd = Some(crowd).filter(|crowd| !crowd.entries.is_empty());
+    }
 }
 
 impl<'a, K: Eq + Hash, V, S: BuildHasher> Iterator for Iter<'a, K, V, S> {
@@ -75,15 +113,11 @@ impl<'a, K: Eq + Hash, V, S: BuildHasher> Iterator for Iter<'a, K, V, S> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.ready.is_empty() {
-            let pin = Pin::new();
-            let store = &self.cache.inner.store;
-            let (shard, found) = self.cursor.next(self.cache, Inside::pinned(&pin))?;
-            let live =
-                found.into_iter().filter(|found| store.shards[shard].is_live(*found, || store.time.now()));
-            let entries: Vec<_> = live.map(|found| std::ptr::from_ref(found.entry)).collect();
-            // SAFETY: found under this pin; the shard lives as long as the borrowed handle.
-            #[allow(unsafe_code)]
-            self.ready.extend(entries.into_iter().map(|entry| unsafe { ValueRef::new(pin.clone(), entry) }));
+            let crowd = match self.crowd.take() {
+                Some(crowd) => crowd,
+                None => self.gather()?,
+            };
+            self.hand_out(crowd);
         }
         self.ready.pop()
     }
@@ -118,7 +152,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     /// ```
     #[must_use]
     pub fn iter(&self) -> Iter<'_, K, V, S> {
-        Iter { cache: self, cursor: Cursor::START, ready: Vec::new() }
+        Iter { cache: self, cursor: Cursor::START, ready: Vec::new(), crowd: None }
     }
 
     /// Removes the live entries of which `keep` does not hold, and the expired ones; returns how many of the former. As weakly consistent as
@@ -145,7 +179,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
                 if live && keep(&found.entry.key, &found.entry.value) {
                     continue;
                 }
-                let sighting = Sighting { index: Some(found.index), rejected: Vec::new() };
+                let sighting = Sighting { index: Some(found.index), ..Sighting::default() };
                 let reason = cause(live, Cause::Removed);
                 let gone = store.unlink_in(shard, found.entry.hash, &sighting, reason, false, &mut rest);
                 removed += usize::from(live && gone.is_ok_and(|gone| gone));

@@ -29,20 +29,24 @@
 //!
 //! # The modules, lowest first
 //!
-//! `sync` (the door to atomics and locks), `error`, `hash`, `weight`, `pages`; `reclaim` (when may memory go), `listener`, `stats`,
+//! `sync` (the door to atomics and locks), `error`, `hash`, `weight`, `pages`, `arena`; `tags` (groups of entries, by name), `reclaim` (when may memory go), `listener`, `stats`,
 //! `expiry` (tickers, deadlines, the wheel), `policy` (what to evict); `shard` (table, slab, entries, the write path);
-//! `adapt`, `store` and `settle` (shards under one budget); `cache`, `builder`, `options`, `writer`, `insert`, `compute`, `guard`, `iter`,
-//! [`exclusive`] (the public face).
+//! `adapt`, `load` (who loads, who waits), `store` and `settle` (shards under one budget); `cache`, `builder`, `options`, `writer`, `insert`,
+//! `compute`, `guard`, `iter`, [`exclusive`] (the public face).
 //!
 //! # Unsafe code
 //!
 //! Only these files hold any; each names its invariants at its head and in front of every block:
 //!
 //! * `src/sync/real.rs`
+//! * `src/arena.rs`
 //! * `src/reclaim.rs`
 //! * `src/expiry/ticker.rs`
 //! * `src/shard/slab.rs`
+//! * `src/shard/slab/models.rs`
 //! * `src/shard/table.rs`
+//! * `src/shard/table/meta.rs`
+//! * `src/shard/table/root.rs`
 //! * `src/shard/table/models.rs`
 //! * `src/shard/table/tests.rs`
 //! * `src/shard/mod.rs`
@@ -65,26 +69,35 @@
 )]
 
 mod adapt;
+mod arena;
 mod builder;
 mod cache;
 mod compute;
 mod error;
 pub mod exclusive;
 mod expiry;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod hash;
 mod insert;
 mod iter;
 mod listener;
+mod load;
 mod options;
 mod pages;
 mod policy;
+// Under the model checker also the most eager reclaimer that is legal; it needs no barriers.
+#[cfg_attr(all(loom, eager), path = "reclaim/eager.rs")]
 mod reclaim;
 mod settle;
 mod shard;
 mod stats;
 mod store;
+#[cfg_attr(eager, allow(dead_code, unused_imports))]
 mod sync;
+mod tags;
 mod weight;
 mod writer;
 
@@ -98,6 +111,8 @@ pub use expiry::{CoarseTicker, Expiry, Lifetime, ManualTicker, PreciseTicker, Ti
 pub use guard::{Pinned, ValueRef};
 pub use iter::Iter;
 pub use listener::Cause;
+pub use load::lease::{Acquired, Completed, LeaseOptions, Ticket, Token, Waited};
+pub use load::{LoadError, LoadOptions, Loaded};
 pub use options::{Compute, InsertOptions, Inserted, InsertedMany, Maintained, Metadata};
 pub use policy::{Policy, replay};
 pub use stats::Stats;

@@ -10,18 +10,23 @@
 //! A write that removes an entry puts a notice into its shard's queue, under the lock it holds anyway.
 //! After the lock is gone the same thread takes notices out and calls the listener. A notice whose key is
 //! being told of by another thread at that moment (or by this one, further up the stack: a listener may
-//! write to the cache) stays in the queue, and whoever is telling takes it next. So no thread waits for a
-//! listener, and no two calls for one key overlap. Keys are told apart by their 32 bits of hash, which may
-//! delay a stranger's notice and never reorders.
+//! write to the cache) is moved to that key's own line, and when its telling ends the first of the line may be told
+//! next, by whoever comes. So no thread waits for a listener, and no two calls for one key overlap. Keys are told
+//! apart by their 32 bits of hash, which may delay a stranger's notice and never reorders.
+//!
+//! The order of one key is kept because what stands in a line was queued before all of its hash that is still in the
+//! queue, and what is in `next` before all that is in its line.
 //!
 //! Until its notice has been told, an entry's key and value stay as they are: it is retired afterwards.
 //!
 //! # Costs
 //!
-//! Two short locks per notice. Without a listener, nothing.
+//! Two short locks per notice, and O(1) under them, amortised: a notice goes into the queue, a line and `next` once each at
+//! most, however slow a listener is and however long the line behind it. Without a listener, nothing.
 
 use crate::sync::Arc;
-use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 
 /// Why an entry left the cache.
@@ -38,6 +43,9 @@ pub enum Cause {
     Removed,
     /// `clear` was called.
     Cleared,
+    /// [`invalidate_all`](crate::Cache::invalidate_all), or [`invalidate_tag`](crate::Cache::invalidate_tag) of one of its tags, was
+    /// called after it was written. Told when the memory is given back, or when a write meets it.
+    Invalidated,
     /// It never came in: it weighs more than the whole cache.
     Refused,
 }
@@ -50,6 +58,7 @@ impl fmt::Display for Cause {
             Cause::Replaced => "replaced",
             Cause::Removed => "removed",
             Cause::Cleared => "cleared",
+            Cause::Invalidated => "invalidated",
             Cause::Refused => "refused",
         })
     }
@@ -69,9 +78,12 @@ pub(crate) struct Notice {
 /// What a shard has still to tell. Under the shard's lock.
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
+    /// In the order in which it happened, but for what was moved into a line.
     queue: VecDeque<Notice>,
-    /// Hashes being told of at this moment.
-    telling: Vec<u32>,
+    /// The firsts of their lines, whose telling may begin.
+    next: VecDeque<Notice>,
+    /// A line, often empty, for each hash that is being told of or has a notice in `next`.
+    lines: HashMap<u32, VecDeque<Notice>>,
 }
 
 impl Notices {
@@ -79,34 +91,119 @@ impl Notices {
         self.queue.push_back(notice);
     }
 
-    /// The oldest notice that may be told now; it must be [`finished`](Self::finish).
+    /// A notice that may be told now, the oldest of its key; it must be [`finished`](Self::finish).
     pub(crate) fn begin(&mut self) -> Option<Notice> {
-        let at = self.queue.iter().position(|notice| !self.telling.contains(&notice.hash))?;
-        let notice = self.queue.remove(at)?;
-        self.telling.push(notice.hash);
-        Some(notice)
+        if let Some(notice) = self.next.pop_front() {
+            return Some(notice);
+        }
+        while let Some(notice) = self.queue.pop_front() {
+            match self.lines.entry(notice.hash) {
+                Entry::Occupied(mut line) => line.get_mut().push_back(notice),
+                Entry::Vacant(free) => {
+                    free.insert(VecDeque::new());
+                    return Some(notice);
+                }
+            }
+        }
+        None
     }
 
     pub(crate) fn finish(&mut self, notice: Notice) {
-        if let Some(at) = self.telling.iter().position(|&hash| hash == notice.hash) {
-            self.telling.swap_remove(at);
+        match self.lines.get_mut(&notice.hash).and_then(VecDeque::pop_front) {
+            Some(first) => self.next.push_back(first),
+            None => _ = self.lines.remove(&notice.hash),
         }
     }
 
     /// Entries that are not in the table any more and not retired yet.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = u32> + '_ {
-        self.queue.iter().map(|notice| notice.index)
+        let lines = self.lines.values().flatten();
+        self.queue.iter().chain(&self.next).chain(lines).map(|notice| notice.index)
     }
 
     /// Notices being told at this moment.
     pub(crate) fn telling(&self) -> usize {
-        self.telling.len()
+        self.lines.len() - self.next.len()
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// One step of the random test.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Push(u32),
+        Begin,
+        Finish(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![3 => (0..4u32).prop_map(Step::Push), 3 => Just(Step::Begin), 2 => (0..9usize).prop_map(Step::Finish)]
+    }
+
+    proptest! {
+        /// The model is one list: a notice may be told if no older one of its hash is in it, told or not.
+        #[test]
+        fn g26_what_may_be_told_is_told_once_and_in_the_order_of_its_key(
+            steps in proptest::collection::vec(step(), 0..300)
+        ) {
+            let mut notices = Notices::default();
+            let (mut untold, mut telling): (Vec<Notice>, Vec<Notice>) = (Vec::new(), Vec::new());
+            for (index, step) in (0u32..).zip(steps) {
+                match step {
+                    Step::Push(hash) => {
+                        let notice = Notice { index, hash, cause: Cause::Removed };
+                        notices.push(notice);
+                        untold.push(notice);
+                    }
+                    Step::Begin => {
+                        let free = |at: &Notice| !telling.iter().any(|one| one.hash == at.hash);
+                        let begun = notices.begin();
+                        prop_assert_eq!(begun.is_some(), untold.iter().any(free));
+                        if let Some(begun) = begun {
+                            let first = untold.iter().position(|one| one.hash == begun.hash);
+                            prop_assert!(free(&begun));
+                            prop_assert_eq!(first.map(|at| untold.remove(at)), Some(begun));
+                            telling.push(begun);
+                        }
+                    }
+                    Step::Finish(pick) if !telling.is_empty() => {
+                        notices.finish(telling.swap_remove(pick % telling.len()));
+                    }
+                    Step::Finish(_) => {}
+                }
+                let mut waiting: Vec<u32> = notices.waiting().collect();
+                waiting.sort_unstable();
+                prop_assert!(untold.iter().map(|one| one.index).eq(waiting));
+                prop_assert_eq!(notices.telling(), telling.len());
+            }
+        }
+    }
+
+    #[test]
+    fn g15_g26_a_slow_listener_makes_no_call_walk_the_line_behind_it() {
+        let mut notices = Notices::default();
+        let notice = |index, hash| Notice { index, hash, cause: Cause::Removed };
+        notices.push(notice(0, 7));
+        let slow = notices.begin().expect("queued");
+        let start = std::time::Instant::now();
+        for index in 1..200_000 {
+            notices.push(notice(index, 7));
+            assert!(notices.begin().is_none());
+            assert!(notices.queue.is_empty(), "it is not looked at again");
+        }
+        notices.finish(slow);
+        for index in 1..200_000 {
+            let next = notices.begin().expect("one after the other");
+            assert!(next.index == index && notices.begin().is_none());
+            notices.finish(next);
+        }
+        assert!(start.elapsed().as_secs() < 20, "2 * 10^10 steps if it were walked each time");
+        assert_eq!((notices.lines.len(), notices.waiting().count()), (0, 0), "nothing is left behind");
+    }
 
     #[test]
     fn g26_one_key_is_told_in_order_and_never_twice_at_once() {

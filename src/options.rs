@@ -1,9 +1,10 @@
 //! What a single write may say, and what it is told.
 
 use crate::expiry::{Lifetime, Terms};
+use crate::tags::Names;
 use std::time::Duration;
 
-/// Options of one write: its entry's lifetime and weight.
+/// Options of one write: its entry's lifetime, weight and tags.
 ///
 /// ```
 /// use std::time::Duration;
@@ -14,8 +15,15 @@ use std::time::Duration;
 /// cache.insert_with("session", 17, options);
 /// # Ok::<(), pinyon::BuildError>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InsertOptions {
+    pub(crate) plain: Plain,
+    pub(crate) tags: Names,
+}
+
+/// What a write says that is no name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Plain {
     pub(crate) terms: Terms,
     pub(crate) weight: Option<u64>,
 }
@@ -31,21 +39,21 @@ impl InsertOptions {
     /// expired at once. Longer than 584 years: for ever.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.terms.ttl = Lifetime::After(ttl);
+        self.plain.terms.ttl = Lifetime::After(ttl);
         self
     }
 
     /// How long the entry lives unread, whatever the cache's `time_to_idle` says.
     #[must_use]
     pub fn tti(mut self, tti: Duration) -> Self {
-        self.terms.idle = Lifetime::After(tti);
+        self.plain.terms.idle = Lifetime::After(tti);
         self
     }
 
     /// The entry has no time-to-live and no time-to-idle, whatever the cache says.
     #[must_use]
     pub fn forever(mut self) -> Self {
-        self.terms = Terms { ttl: Lifetime::Never, idle: Lifetime::Never };
+        self.plain.terms = Terms { ttl: Lifetime::Never, idle: Lifetime::Never };
         self
     }
 
@@ -54,7 +62,30 @@ impl InsertOptions {
     /// every entry weighs 1 and this has no effect. Zero takes no room and is never evicted.
     #[must_use]
     pub fn weight(mut self, weight: u64) -> Self {
-        self.weight = Some(weight);
+        self.plain.weight = Some(weight);
+        self
+    }
+
+    /// The tags of the entry, in place of those given before: [`Cache::invalidate_tag`](crate::Cache::invalidate_tag) of any
+    /// of them outdates it. A name is any bytes. A write that gives no tags makes an entry without tags, whatever was under its key.
+    ///
+    /// Costs a lock of the cache's registry of tags for each name, some 60 bytes an entry and 8 more for each tag (counted in a
+    /// cache with a budget of bytes, unless the write gives its weight), and the names once. Names may be as many as the
+    /// entries: those that nothing has any more are forgotten.
+    ///
+    /// ```
+    /// use pinyon::{Cache, InsertOptions};
+    ///
+    /// let cache = Cache::builder().capacity(10).build()?;
+    /// cache.insert_with("/cart", "three things", InsertOptions::new().tags(["user 7", "carts"]));
+    /// cache.invalidate_tag("user 7");
+    /// assert_eq!(cache.get("/cart"), None);
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn tags<T: AsRef<[u8]>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
+        let names: Vec<Box<[u8]>> = tags.into_iter().map(|name| name.as_ref().into()).collect();
+        self.tags = if names.is_empty() { None } else { Some(names.into()) };
         self
     }
 }
@@ -73,7 +104,8 @@ pub enum Inserted<K, V> {
         /// The value that was given.
         value: V,
     },
-    /// The entry weighs more than the whole capacity. The pair comes back; a previous value is gone.
+    /// The entry weighs more than the whole capacity (or its shard has no index left: all 2^31 are in use). The pair comes
+    /// back; a previous value is gone.
     Refused {
         /// The key that was given.
         key: K,
@@ -122,7 +154,7 @@ pub struct Metadata {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Maintained {
-    /// Steps of work done: timers visited and buckets copied.
+    /// Steps of work done: timers visited, buckets copied and swept.
     pub steps: usize,
     /// Expired entries removed.
     pub expired: u64,

@@ -1,46 +1,48 @@
 //! `Pages`: an array that grows without ever moving what it already holds.
 //!
 //! A plain `Vec` of a hundred million elements would, once in a while, stop a writer to copy all of them. Here the
-//! elements sit in pages of a fixed length, chosen at construction; growing appends to the last page and allocates
+//! elements sit in pages of a fixed length; growing appends to the last page and allocates
 //! another when it is full. Only the very first page grows by doubling, so that a tiny cache pays for what it
 //! holds and a large one wastes at most one page.
 //!
 //! Promises: `grow_to` never copies more than one page of elements (plus, at each doubling, the list of pages: 24
 //! bytes a page); an index once valid stays valid; reading is two dependent loads.
 //!
-//! Invariants: every page but the last is full; no page is longer than `1 << shift`; the length is the sum of all.
+//! Invariants: every page but the last is full; no page is longer than `1 << SHIFT`; the length is the sum of all.
 
 use std::ops::{Index, IndexMut};
 
-/// A growable array in pages. Indices are dense, from zero.
+/// A growable array in pages of `1 << SHIFT` elements. Indices are dense, from zero.
 #[derive(Debug, Clone)]
-pub(crate) struct Pages<T> {
+pub(crate) struct Pages<T, const SHIFT: u32> {
     pages: Vec<Vec<T>>,
-    shift: u32,
 }
 
-impl<T: Copy + Default> Pages<T> {
-    /// An empty array whose pages hold `1 << shift` elements. Allocates nothing.
-    pub(crate) const fn new(shift: u32) -> Self {
-        Self { pages: Vec::new(), shift }
+impl<T: Copy + Default, const SHIFT: u32> Pages<T, SHIFT> {
+    const MASK: usize = (1 << SHIFT) - 1;
+
+    /// An empty array. Allocates nothing.
+    pub(crate) const fn new() -> Self {
+        Self { pages: Vec::new() }
     }
 
     /// How many elements there are.
     pub(crate) fn len(&self) -> usize {
         match self.pages.split_last() {
-            Some((last, full)) => (full.len() << self.shift) + last.len(),
+            Some((last, full)) => (full.len() << SHIFT) + last.len(),
             None => 0,
         }
     }
 
     /// The element at `i`, if the array reaches that far.
+    #[cfg(test)]
     pub(crate) fn get(&self, i: usize) -> Option<&T> {
-        self.pages.get(i >> self.shift)?.get(i & self.mask())
+        self.pages.get(i >> SHIFT)?.get(i & Self::MASK)
     }
 
     /// Makes the array at least `n` long, filling with defaults. Costs what is added.
     pub(crate) fn grow_to(&mut self, n: usize) {
-        let page_len = 1 << self.shift;
+        let page_len = 1 << SHIFT;
         let mut missing = n.saturating_sub(self.len());
         while missing > 0 {
             if self.pages.last().is_none_or(|page| page.len() == page_len) {
@@ -54,24 +56,21 @@ impl<T: Copy + Default> Pages<T> {
             }
         }
     }
-
-    const fn mask(&self) -> usize {
-        (1 << self.shift) - 1
-    }
 }
 
-impl<T: Copy + Default> Index<usize> for Pages<T> {
+impl<T: Copy + Default, const SHIFT: u32> Index<usize> for Pages<T, SHIFT> {
     type Output = T;
 
+    #[inline]
     fn index(&self, i: usize) -> &T {
-        &self.pages[i >> self.shift][i & self.mask()]
+        &self.pages[i >> SHIFT][i & Self::MASK]
     }
 }
 
-impl<T: Copy + Default> IndexMut<usize> for Pages<T> {
+impl<T: Copy + Default, const SHIFT: u32> IndexMut<usize> for Pages<T, SHIFT> {
+    #[inline]
     fn index_mut(&mut self, i: usize) -> &mut T {
-        let mask = self.mask();
-        &mut self.pages[i >> self.shift][i & mask]
+        &mut self.pages[i >> SHIFT][i & Self::MASK]
     }
 }
 
@@ -81,7 +80,7 @@ mod tests {
 
     #[test]
     fn g28_an_empty_array_allocates_nothing() {
-        let pages = Pages::<u64>::new(4);
+        let pages = Pages::<u64, 4>::new();
         assert_eq!(pages.len(), 0);
         assert_eq!(pages.pages.capacity(), 0);
         assert!(pages.get(0).is_none());
@@ -89,7 +88,7 @@ mod tests {
 
     #[test]
     fn growth_keeps_what_is_there_and_moves_no_full_page() {
-        let mut pages = Pages::<u64>::new(3);
+        let mut pages = Pages::<u64, 3>::new();
         let mut first = std::ptr::null();
         for n in 0..100 {
             pages.grow_to(n + 1);
@@ -106,7 +105,9 @@ mod tests {
 
     #[test]
     fn growing_to_less_changes_nothing_and_to_more_fills_with_defaults() {
-        let mut pages = Pages::<u8>::new(2);
+        let mut pages = Pages::<u8, 2>::new();
+        // From the middle of a page.
+        pages.grow_to(2);
         pages.grow_to(11);
         pages.grow_to(3);
         assert_eq!(pages.len(), 11);

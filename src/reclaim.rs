@@ -86,7 +86,7 @@ struct Front {
 }
 
 impl Domain {
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, shuttle)))]
     const fn new() -> Self {
         Domain {
             front: Padded(Front { epoch: AtomicU64::new(IDLE + 1), barrier: AtomicU32::new(UNDECIDED) }),
@@ -94,7 +94,7 @@ impl Domain {
             count: AtomicUsize::new(0),
         }
     }
-    #[cfg(loom)]
+    #[cfg(any(loom, shuttle))]
     fn new() -> Self {
         Domain {
             front: Padded(Front { epoch: AtomicU64::new(IDLE + 1), barrier: AtomicU32::new(UNDECIDED) }),
@@ -104,10 +104,10 @@ impl Domain {
     }
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 static DOMAIN: Domain = Domain::new();
 
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 sync::model_static! {
     static ref DOMAIN: Domain = Domain::new();
 }
@@ -142,10 +142,10 @@ sync::thread_local_cell! {
 }
 
 /// Gives the thread's reader back when the thread ends.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 struct Farewell;
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 impl Drop for Farewell {
     fn drop(&mut self) {
         let local = LOCAL.get();
@@ -155,7 +155,7 @@ impl Drop for Farewell {
     }
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 sync::thread_local_cell! {
     /// Dropped when the thread ends.
     static FAREWELL: Farewell = Farewell;
@@ -197,7 +197,7 @@ impl Reader {
         // frees before this fence: our loads come after it (the fence of `horizon` is the partner).
         fence(Ordering::SeqCst);
         LOCAL.with(|local| local.set(reader));
-        #[cfg(not(loom))]
+        #[cfg(not(any(loom, shuttle)))]
         if FAREWELL.try_with(|_| ()).is_err() {
             reader.transient.store(1, owner::Ordering::Relaxed);
         }
@@ -225,7 +225,7 @@ impl Reader {
     }
 
     /// The thread ends: give the reader back, or let the last guard do so.
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, shuttle)))]
     fn retire_thread(&'static self) {
         self.transient.store(1, owner::Ordering::Relaxed);
         self.give_back_if_unused();
@@ -296,14 +296,14 @@ fn decide_barrier() {
     let choice = if sync::register_heavy_barrier() { ASYMMETRIC } else { FENCED };
     let first =
         DOMAIN.front.barrier.compare_exchange(UNDECIDED, choice, Ordering::AcqRel, Ordering::Acquire).is_ok();
-    #[cfg(all(unix, not(loom)))]
+    #[cfg(all(unix, not(any(loom, shuttle))))]
     if first {
         at_fork::listen();
     }
     let _ = first;
 }
 
-#[cfg(all(unix, not(loom)))]
+#[cfg(all(unix, not(any(loom, shuttle))))]
 mod at_fork {
     use super::*;
 
@@ -364,6 +364,11 @@ impl Pin {
         reader.hazards[word].store(address, Ordering::Release);
         Some(Hazard { reader: self.reader, word })
     }
+
+    /// How many more things the thread can protect.
+    pub(crate) fn words_left(&self) -> usize {
+        HAZARDS - deref(self.reader).taken.load(owner::Ordering::Relaxed).count_ones() as usize
+    }
 }
 
 impl Clone for Pin {
@@ -398,6 +403,7 @@ impl Drop for Hazard {
     #[inline]
     fn drop(&mut self) {
         let reader = deref(self.reader);
+        #[cfg(not(seeded = "slot_not_cleared"))]
         reader.hazards[self.word].store(0, Ordering::Release);
         let taken = reader.taken.load(owner::Ordering::Relaxed) & !(1 << self.word);
         reader.taken.store(taken, owner::Ordering::Relaxed);
@@ -435,13 +441,27 @@ impl Horizon {
     /// Can no pinned reader see the batch?
     #[inline]
     pub(crate) fn passed(&self, tag: Tag) -> bool {
-        tag.0 < self.oldest
+        tag.0 < self.oldest || cfg!(seeded = "early_free")
     }
 
     /// May the thing at `address`, of a batch sealed with `tag`, be freed?
     #[inline]
     pub(crate) fn allows(&self, tag: Tag, address: usize) -> bool {
         self.passed(tag) && !self.hazards.contains(&address)
+    }
+
+    /// The epoch below which batches are out of sight.
+    pub(crate) fn limit(&self) -> u64 {
+        self.oldest
+    }
+
+    /// Have the readers that set its limit gone on, so that a new one may allow more? Asked without a barrier, and
+    /// therefore only a hint: nothing may be freed for it.
+    pub(crate) fn seems_old(&self) -> bool {
+        let inside =
+            readers().map(|reader| reader.epoch.load(Ordering::Relaxed)).filter(|&epoch| epoch != IDLE);
+        // One without a limit was refused its barrier, and so would be the next.
+        self.oldest != IDLE && inside.min().is_none_or(|epoch| epoch > self.oldest)
     }
 
     /// A horizon for a caller who vouches that nobody else reads.
@@ -453,6 +473,8 @@ impl Horizon {
 /// Looks at every reader, after a barrier on all of them. O(threads), one system call unless the
 /// calling thread is the only one that ever registered.
 pub(crate) fn horizon() -> Horizon {
+    #[cfg(all(test, not(any(loom, shuttle))))]
+    TAKEN.with(|taken| taken.set(taken.get() + 1));
     // Batches sealed from here on are unknown to this horizon.
     let mut horizon = Horizon { oldest: DOMAIN.front.epoch.load(Ordering::Acquire), hazards: Vec::new() };
     // Partner of the fence in `Reader::register`, and of the readers' own fences in fenced mode. After the
@@ -477,7 +499,18 @@ pub(crate) fn horizon() -> Horizon {
     horizon
 }
 
-#[cfg(loom)]
+#[cfg(all(test, not(any(loom, shuttle))))]
+sync::thread_local_cell! {
+    /// How many horizons the thread took.
+    static TAKEN: std::cell::Cell<usize> = std::cell::Cell::new(0);
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+pub(crate) fn horizons_taken() -> usize {
+    TAKEN.with(std::cell::Cell::get)
+}
+
+#[cfg(any(loom, shuttle))]
 impl Drop for Domain {
     fn drop(&mut self) {
         let mut at = self.readers.load(Ordering::Relaxed);
@@ -493,3 +526,5 @@ impl Drop for Domain {
 
 #[cfg(all(test, loom))]
 mod models;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests;

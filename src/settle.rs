@@ -7,17 +7,22 @@
 //! 2. **tell** the listener what left, then let those entries become garbage too.
 //!
 //! A panic in a drop or in the listener passes through to the caller. The entry it came from is done with;
-//! what is left of the batch is dropped all the same, what was not told yet is told by the next call, and a
-//! batch that was not begun goes back to its shard (G25).
+//! what is left goes back to its shard: what was not told yet is told by the next call, and what was not dropped
+//! yet is dropped by the next write (G25). Nothing of the user's is dropped while a panic unwinds, so no number of
+//! entries whose drops panic can make two panics at once, which would end the process. (The key and the value of
+//! one entry can, as the two halves of any pair.)
 
 use crate::listener::Notice;
 use crate::reclaim::{self, Horizon, Tag};
-use crate::shard::{Batch, Due, Locked};
+use crate::shard::{Batch, Due, HeldUp, Locked};
 use crate::store::{Company, Store};
 use crate::sync;
+use crate::sync::atomic::Ordering;
 
-/// How often a call that finds far too much held up lets readers run before it goes on.
-const PATIENCE: usize = if sync::MODEL { 0 } else { 32 };
+/// How often a call that finds far too much held up lets readers run before it goes on: by a yield, and then, if memory
+/// is above its budget for it, by a nap; ten to twenty milliseconds in all.
+const YIELDS: usize = 32;
+const NAPS: usize = 100;
 
 /// The debts of one call.
 pub(crate) struct Rest<'s, K, V> {
@@ -25,65 +30,140 @@ pub(crate) struct Rest<'s, K, V> {
     company: Company,
     /// Leave nothing waiting.
     all: bool,
-    /// Almost always none, or one.
-    due: Vec<(usize, Option<Batch>)>,
+    /// The call has settled once before it was done.
+    paused: bool,
+    /// Almost always none, so it is not even a list then.
+    due: Option<Box<Debts>>,
 }
+
+/// The shards that something is owed to, and their garbage.
+#[derive(Default)]
+struct Debts(Vec<(usize, Option<Batch>)>);
 
 impl<'s, K, V> Rest<'s, K, V> {
     pub(crate) fn new(store: &'s Store<K, V>, company: Company) -> Self {
-        Rest { store, company, all: company == Company::Alone, due: Vec::new() }
+        Rest { store, company, all: company == Company::Alone, paused: false, due: None }
     }
 
     /// Of a call that leaves nothing waiting unless a reader looks at it.
     pub(crate) fn thorough(store: &'s Store<K, V>, company: Company) -> Self {
-        Rest { store, company, all: true, due: Vec::new() }
+        Rest { store, company, all: true, paused: false, due: None }
     }
 
     /// Ends a critical section and remembers what it owes.
+    #[inline(always)]
     pub(crate) fn leave(&mut self, shard: usize, locked: Locked<'_, K, V>) {
-        let batch = locked.finish(if self.all { Due::Everything } else { Due::ByLimits });
-        if batch.is_some() || self.store.listener.is_some() {
-            self.due.push((shard, batch));
+        let due = if self.all { Due::Everything } else { Due::ByLimits };
+        if self.store.listener.is_some() || locked.is_due(due) {
+            self.owe(shard, locked.finish(due));
         }
+    }
+
+    #[cold]
+    fn owe(&mut self, shard: usize, batch: Option<Batch>) {
+        self.due.get_or_insert_default().0.push((shard, batch));
+    }
+
+    /// May the call break off to settle, and begin anew? Once: whoever begins anew lets others come first.
+    pub(crate) fn may_pause(&mut self) -> bool {
+        self.due.is_some() && !std::mem::replace(&mut self.paused, true)
     }
 
     /// Pays. No pin of the call itself may be left, or it would wait for itself.
     #[inline]
     pub(crate) fn settle(&mut self) {
-        while let Some((shard, batch)) = self.due.pop() {
+        if self.due.is_some() {
+            self.pay();
+        }
+    }
+
+    #[cold]
+    fn give_back(&mut self) {
+        for (shard, batch) in self.due.take().unwrap_or_default().0 {
+            if let Some(batch) = batch {
+                self.store.lock(shard).restore(batch);
+            }
+        }
+    }
+
+    fn pay(&mut self) {
+        while let Some((shard, batch)) = self.due.as_mut().and_then(|due| due.0.pop()) {
             if let Some(batch) = batch {
                 self.free(shard, batch);
             }
             if let Some(batch) = self.tell(shard) {
-                self.due.push((shard, Some(batch)));
+                self.owe(shard, Some(batch));
             }
         }
+        self.due = None;
     }
 
     #[cold]
     fn free(&self, shard: usize, batch: Batch) {
         let mut batch = Some(batch);
-        for attempt in 0..=PATIENCE {
+        let mut waited = 0;
+        loop {
             let (tag, horizon) = match self.company {
                 // A call from within another one of this thread: that one may be looking.
                 Company::Alone if !reclaim::is_inside() => (Tag::PAST, Horizon::clear()),
                 _ => (reclaim::seal(), reclaim::horizon()),
             };
             let mut locked = self.store.lock(shard);
-            let ready = locked.sort(tag, batch.take().unwrap_or_default(), &horizon);
-            let too_much = locked.is_held_up();
+            let mut ready = locked.sort(tag, batch.take().unwrap_or_default(), &horizon);
+            let held_up = locked.held_up();
+            if !std::mem::needs_drop::<(K, V)>() {
+                recycle(&mut locked, &horizon, std::mem::take(&mut ready.entries));
+            }
             drop(locked);
             drop(ready.tables);
             let left = ready.entries;
-            let mut scrap =
-                Scrap { store: self.store, shard, horizon, left, kept: Vec::new(), freed: Vec::new() };
-            scrap.drop_entries();
-            drop(scrap);
-            if !too_much || attempt == PATIENCE || reclaim::is_inside() {
+            if !left.is_empty() {
+                let mut scrap = Scrap {
+                    store: self.store,
+                    shard,
+                    horizon: &horizon,
+                    left,
+                    kept: Vec::new(),
+                    freed: Vec::new(),
+                };
+                scrap.drop_entries();
+            }
+            let patience = match held_up {
+                _ if sync::MODEL || reclaim::is_inside() => 0,
+                HeldUp::Little => 0,
+                HeldUp::Entries => YIELDS,
+                HeldUp::Weight => YIELDS + NAPS,
+            };
+            if !self.wait_for_readers(&horizon, patience, &mut waited) {
                 break;
             }
-            sync::yield_now();
         }
+    }
+
+    /// Lets readers run until the one that is in the way has moved: only then is another horizon, with its barrier, worth
+    /// its price. False if it did not.
+    ///
+    /// Readers that lost their processor come back within milliseconds. One that sleeps inside a pin, or waits for
+    /// this very thread, is napped for once: no call waits for it again.
+    fn wait_for_readers(&self, horizon: &Horizon, patience: usize, waited: &mut usize) -> bool {
+        if *waited >= patience || self.store.stubborn.load(Ordering::Relaxed) == horizon.limit() {
+            return false;
+        }
+        while *waited < patience {
+            if *waited < YIELDS {
+                sync::yield_now()
+            } else {
+                sync::nap()
+            }
+            *waited += 1;
+            if horizon.seems_old() {
+                return true;
+            }
+        }
+        if patience > YIELDS {
+            self.store.stubborn.store(horizon.limit(), Ordering::Relaxed);
+        }
+        false
     }
 
     /// Tells what may be told; garbage that this made due.
@@ -108,11 +188,23 @@ impl<'s, K, V> Rest<'s, K, V> {
 
 impl<K, V> Drop for Rest<'_, K, V> {
     /// After a panic: batches that were not begun go back.
+    #[inline]
     fn drop(&mut self) {
-        for (shard, batch) in self.due.drain(..) {
-            if let Some(batch) = batch {
-                self.store.lock(shard).restore(batch);
-            }
+        if self.due.is_some() {
+            self.give_back();
+        }
+    }
+}
+
+/// Gives rows back whose keys and values need no drop: the lock can stay, as there is no code of the user's to run.
+#[allow(unsafe_code)]
+fn recycle<K, V>(locked: &mut Locked<'_, K, V>, horizon: &Horizon, entries: Vec<(Tag, u32)>) {
+    for (tag, index) in entries {
+        if horizon.allows(tag, locked.address(index)) {
+            // SAFETY: H2: the horizon allows it; what the row holds needs no drop.
+            unsafe { locked.recycle(index) };
+        } else {
+            locked.hold((tag, index));
         }
     }
 }
@@ -130,12 +222,12 @@ impl<K, V> Drop for Telling<'_, K, V> {
     }
 }
 
-/// Entries on their way out. Dropping it drops all that the horizon allows, and gives the rows back, even
-/// if a drop of the user's panics on the way.
+/// Entries on their way out. Dropping it gives the rows back of those that were dropped, the one whose drop
+/// panicked among them, and the others to the garbage.
 struct Scrap<'s, K, V> {
     store: &'s Store<K, V>,
     shard: usize,
-    horizon: Horizon,
+    horizon: &'s Horizon,
     left: Vec<(Tag, u32)>,
     kept: Vec<(Tag, u32)>,
     freed: Vec<u32>,
@@ -160,8 +252,8 @@ impl<K, V> Scrap<'_, K, V> {
 impl<K, V> Drop for Scrap<'_, K, V> {
     #[allow(unsafe_code)]
     fn drop(&mut self) {
-        self.drop_entries();
         let mut locked = self.store.lock(self.shard);
+        locked.put_off(self.left.drain(..));
         for entry in self.kept.drain(..) {
             locked.hold(entry);
         }
@@ -169,5 +261,101 @@ impl<K, V> Drop for Scrap<'_, K, V> {
             // SAFETY: taken out above, once.
             unsafe { locked.free(index) };
         }
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::{Company, NAPS, Rest};
+    use crate::sync::NAPPED;
+    use crate::sync::atomic::{AtomicUsize, Ordering};
+    use crate::{Cache, reclaim};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+
+    /// Does `work` while another thread sleeps inside a pin.
+    fn under_a_sleeping_reader(cache: &Cache<u64, u64>, work: impl FnOnce()) {
+        let (asleep, sleeps) = channel();
+        let (wake, woken) = channel::<()>();
+        std::thread::scope(|scope| {
+            let other = cache.clone();
+            scope.spawn(move || {
+                let pinned = other.pin();
+                asleep.send(()).expect("the test is there");
+                woken.recv().expect_err("nothing is sent");
+                drop(pinned);
+            });
+            sleeps.recv().expect("the reader is there");
+            work();
+            drop(wake);
+        });
+        cache.validate();
+    }
+
+    #[test]
+    fn g15_g27_a_batch_under_a_sleeping_reader_costs_one_barrier() {
+        let cache: Cache<u64, u64> =
+            Cache::builder().capacity(100).shards(1).build().expect("a good description");
+        let (before, napped) = (reclaim::horizons_taken(), NAPPED.get());
+        under_a_sleeping_reader(&cache, || {
+            // 78 batches, all but the first few of which find far too much held up.
+            (0..20_000).for_each(|key| assert!(cache.insert(key, key).is_stored()));
+            assert!(cache.stats().retired > 19_000, "the reader holds everything up");
+            let taken = reclaim::horizons_taken() - before;
+            assert!((1..2 * 78).contains(&taken), "{taken} barriers");
+        });
+        assert_eq!(NAPPED.get(), napped, "entries are counted: no memory above a budget, nothing to nap for");
+    }
+
+    #[test]
+    fn g02_g15_writers_nap_for_a_reader_that_holds_up_weight_but_once_for_one_that_sleeps() {
+        let builder = Cache::builder().capacity_weight(6400).weigher(|_: &u64, _: &u64| 100);
+        let cache = builder.shards(1).build().expect("a good description");
+        let before = NAPPED.get();
+        under_a_sleeping_reader(&cache, || {
+            (0..500).for_each(|key| assert!(cache.insert(key, key).is_stored()))
+        });
+        let napped = NAPPED.get() - before;
+        // Readers of other tests may be waited for too, while they are in the way.
+        assert!(
+            (1..10 * NAPS).contains(&napped),
+            "{napped} naps in some 400 writes that found too much held up"
+        );
+    }
+
+    /// Its first drop panics.
+    struct Bomb(Arc<AtomicUsize>);
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            assert!(self.0.fetch_add(1, Ordering::Relaxed) > 0, "the first drop of a test");
+        }
+    }
+
+    #[test]
+    fn g25_g27_a_batch_that_was_not_begun_when_a_drop_panicked_goes_back_to_its_shard() {
+        const MANY: usize = 40;
+        let cache: Cache<u64, Bomb> =
+            Cache::builder().capacity(100).shards(2).build().expect("a good description");
+        let dropped = Arc::new(AtomicUsize::new(0));
+        (0..MANY as u64).for_each(|key| assert!(cache.insert(key, Bomb(dropped.clone())).is_stored()));
+        let store = &cache.inner.store;
+        assert!(store.shards.iter().all(|shard| shard.len() > 0));
+        let settled = catch_unwind(AssertUnwindSafe(|| {
+            // Nobody else knows this cache, so the readers of other tests are of no account.
+            let mut rest = Rest::thorough(store, Company::Alone);
+            for shard in 0..2 {
+                let mut locked = store.lock(shard);
+                assert_eq!(locked.clear(0, &mut store.budget.room()), None);
+                rest.leave(shard, locked);
+            }
+            rest.settle();
+        }));
+        assert!(settled.is_err());
+        cache.validate();
+        assert_eq!(cache.stats().retired as usize, MANY - 1);
+        store.maintain(0, Company::Alone);
+        assert_eq!((cache.stats().retired, dropped.load(Ordering::Relaxed)), (0, MANY));
     }
 }

@@ -20,32 +20,57 @@ struct Counts {
 #[derive(Debug)]
 pub(crate) struct Stripes {
     /// Line `n` is written by the thread whose number is `n` alone, without a read-modify-write; a number
-    /// passes from one thread to the next through the reclaimer's registry, which orders them. The last
-    /// line is shared.
-    lines: Box<[Padded<Counts>]>,
+    /// passes from one thread to the next through the reclaimer's registry, which orders them.
+    own: Box<[Padded<Counts>]>,
+    shared: Padded<Counts>,
+}
+
+/// Where one thread counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line<'s> {
+    counts: &'s Counts,
+    own: bool,
 }
 
 impl Stripes {
     pub(crate) fn new(lines: usize) -> Self {
-        Stripes { lines: (0..lines + 1).map(|_| Padded::default()).collect() }
+        Stripes { own: (0..lines).map(|_| Padded::default()).collect(), shared: Padded::default() }
     }
 
+    /// The line of the thread with this number.
     #[inline(always)]
-    pub(crate) fn count(&self, thread: usize, hit: bool) {
-        let own = thread < self.lines.len() - 1;
-        let line = &self.lines[if own { thread } else { self.lines.len() - 1 }];
-        let count = if hit { &line.hits } else { &line.misses };
-        if own {
-            count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        } else {
-            count.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn line(&self, thread: usize) -> Line<'_> {
+        match self.own.get(thread) {
+            Some(counts) => Line { counts, own: true },
+            None => Line { counts: &self.shared, own: false },
         }
     }
 
     pub(crate) fn add_to(&self, stats: &mut Stats) {
-        for line in &self.lines {
+        for line in self.own.iter().chain([&self.shared]) {
             stats.hits += line.hits.load(Ordering::Relaxed);
             stats.misses += line.misses.load(Ordering::Relaxed);
+        }
+    }
+}
+
+impl Line<'_> {
+    #[inline(always)]
+    pub(crate) fn hit(self) {
+        self.count(&self.counts.hits);
+    }
+
+    #[inline(always)]
+    pub(crate) fn miss(self) {
+        self.count(&self.counts.misses);
+    }
+
+    #[inline(always)]
+    fn count(self, count: &AtomicU64) {
+        if self.own {
+            count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        } else {
+            count.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -57,6 +82,7 @@ pub(crate) struct Tally {
     pub(crate) replaced: u64,
     pub(crate) removed: u64,
     pub(crate) cleared: u64,
+    pub(crate) invalidated: u64,
     pub(crate) refused: u64,
     pub(crate) evicted: u64,
     pub(crate) evicted_weight: u64,
@@ -78,6 +104,7 @@ impl Tally {
             Cause::Replaced => self.replaced += 1,
             Cause::Removed => self.removed += 1,
             Cause::Cleared => self.cleared += 1,
+            Cause::Invalidated => self.invalidated += 1,
             Cause::Refused => self.refused += 1,
         }
     }
@@ -87,6 +114,7 @@ impl Tally {
         stats.replaced += self.replaced;
         stats.removed += self.removed;
         stats.cleared += self.cleared;
+        stats.invalidated += self.invalidated;
         stats.refused += self.refused;
         stats.evicted += self.evicted;
         stats.evicted_weight = stats.evicted_weight.saturating_add(self.evicted_weight);
@@ -111,7 +139,7 @@ impl Tally {
 pub struct Stats {
     /// Reads that found a live entry.
     pub hits: u64,
-    /// Reads that found none, or an expired one.
+    /// Reads that found none, or an expired or invalidated one.
     pub misses: u64,
     /// Entries written where there was no live one.
     pub added: u64,
@@ -121,6 +149,8 @@ pub struct Stats {
     pub removed: u64,
     /// Entries removed by `clear`.
     pub cleared: u64,
+    /// Entries that `invalidate_all` or `invalidate_tag` had outdated and whose memory was given back.
+    pub invalidated: u64,
     /// Pairs that were too heavy.
     pub refused: u64,
     /// Entries evicted to make room.
@@ -131,7 +161,19 @@ pub struct Stats {
     pub expired: u64,
     /// Their weight.
     pub expired_weight: u64,
-    /// Entries in the cache now, expired ones that were not noticed yet among them.
+    /// Values that loaders made.
+    pub loads: u64,
+    /// Loaders that failed, panicked or were given up.
+    pub load_failures: u64,
+    /// What both took together, in nanoseconds of the cache's time.
+    pub load_nanos: u64,
+    /// Calls that missed, and then got a value, or an error, that another call had made.
+    pub coalesced: u64,
+    /// Calls that wait at this moment for another one's loader.
+    pub waiting: u64,
+    /// Loaded values that were not written, because their key had been written, or one of their tags invalidated, since the load began.
+    pub stale_loads: u64,
+    /// Entries in the cache now, expired and invalidated ones that were not noticed yet among them.
     pub entries: u64,
     /// Their weight.
     pub weight: u64,
@@ -157,10 +199,23 @@ impl fmt::Display for Stats {
         let ratio = self.hit_ratio().unwrap_or(0.0) * 100.0;
         writeln!(f, "reads     {} hits, {} misses ({ratio:.2} % hit)", self.hits, self.misses)?;
         writeln!(f, "writes    {} added, {} replaced, {} refused", self.added, self.replaced, self.refused)?;
+        if self.loads + self.load_failures > 0 {
+            writeln!(
+                f,
+                "loads     {} made, {} failed, {} shared with others, {} stale",
+                self.loads, self.load_failures, self.coalesced, self.stale_loads
+            )?;
+        }
         writeln!(
             f,
-            "left      {} evicted (weight {}), {} expired (weight {}), {} removed, {} cleared",
-            self.evicted, self.evicted_weight, self.expired, self.expired_weight, self.removed, self.cleared
+            "left      {} evicted (weight {}), {} expired (weight {}), {} removed, {} cleared, {} invalidated",
+            self.evicted,
+            self.evicted_weight,
+            self.expired,
+            self.expired_weight,
+            self.removed,
+            self.cleared,
+            self.invalidated
         )?;
         write!(
             f,
@@ -178,8 +233,8 @@ mod tests {
     fn g29_counts_are_exact_on_own_and_shared_lines() {
         let stripes = Stripes::new(2);
         for thread in [0, 1, 2, 99] {
-            stripes.count(thread, true);
-            stripes.count(thread, thread == 99);
+            stripes.line(thread).hit();
+            if thread == 99 { stripes.line(thread).hit() } else { stripes.line(thread).miss() }
         }
         let mut stats = Stats::default();
         stripes.add_to(&mut stats);
@@ -188,3 +243,6 @@ mod tests {
         assert!(stats.to_string().contains("5 hits, 3 misses (62.50 % hit)"));
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;

@@ -6,7 +6,8 @@
 //! 2. **decide**, still without a lock: the user's closures, weigher and expiry rule run here;
 //! 3. **lock** the shard, tend it, and confirm that what was seen is still so; else go back to 1;
 //! 4. **make room**: reserve the weight; evict from this shard if it has its share or more, else let go of
-//!    the lock, evict from a fuller shard, keep the weight, and go back to 3 (never two locks at once);
+//!    the lock, evict from a fuller shard, keep the weight, and go back to 3 (never two locks at once); if that
+//!    takes many rounds, once: let go of everything, make way in steps that settle, and go back to 1;
 //! 5. **publish** or unlink, and unlock;
 //! 6. leave the pin, then **settle**: tell the listener, free what is due. User code runs here again
 //!    (listener, drops), with no lock and nothing half done.
@@ -17,20 +18,30 @@
 //! |---|---|---|
 //! | `Shard::write` | everything of a shard that readers do not see | nothing, or `Budget::patience` |
 //! | `Chunks::directories` | the list of chunk directories | `Shard::write` |
+//! | `Arena::blocks` | the list of allocations | `Shard::write`, `Chunks::directories` |
 //! | `Budget::patience` | the right to wait for room with weight in hand | nothing |
+//! | `Flights::shards` | the lists of keys being loaded | nothing |
+//! | `Leases::numbered` | the tokens and tickets that are out | nothing |
+//! | `Flight::state` | who leads and who waits for one load | nothing |
+//! | `Tags::parts` | the names of tags | nothing |
 //! | `Adapt::shadows` | the shadow caches | nothing; only ever tried |
 
 use crate::adapt::Adapt;
 use crate::expiry::{Deadline, Time};
 use crate::hash::Hash;
 use crate::listener::{Cause, Listener};
+use crate::load::{Flights, Leases};
 use crate::options::Maintained;
 use crate::settle::Rest;
-use crate::shard::{Draft, Found, Located, Locked, STEP, Shard, Sighting};
+use crate::shard::{Draft, Found, Located, Locked, Offer, STEP, Shard, Sighting, Stamp};
 use crate::stats::{Stats, Stripes};
 use crate::sync;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::tags::{self, Tags};
 use crate::weight::{Budget, Room};
+
+/// After so many evictions of up to [`STEP`] entries a write settles before it goes on (G27).
+const ROUNDS: usize = 4;
 
 /// Who else is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,27 +59,47 @@ pub(crate) struct Store<K, V> {
     pub(crate) time: Time,
     /// Entries may have deadlines, or ages are kept: writes read the time.
     pub(crate) timed: AtomicBool,
+    /// The limit of a horizon whose reader was waited for in vain.
+    pub(crate) stubborn: AtomicU64,
     pub(crate) listener: Option<Listener<K, V>>,
     pub(crate) reads: Option<Stripes>,
     pub(crate) adapt: Adapt,
+    pub(crate) flights: Flights<K, V>,
+    pub(crate) leases: Leases<K, V>,
+    pub(crate) tags: Tags,
 }
 
-/// What became of a draft.
-#[derive(Debug)]
-pub(crate) enum Put<K, V> {
+/// What became of an offer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Put {
     /// There was no live entry.
     Added,
     /// There was one.
     Replaced,
-    /// It weighs more than the capacity. A previous entry is gone.
-    Refused(Draft<K, V>),
+    /// It weighs more than the capacity, or there is no row left. A previous entry is gone.
+    Refused,
+    /// It was loaded, and its key has been written, or one of its tags invalidated, since the load began. Nothing was done.
+    Stale,
+}
+
+/// An offer that was not taken; search again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Again {
+    /// It takes many evictions: this weight should be [made way](Store::make_way) for first. Else 0.
+    pub(crate) need: u64,
+}
+
+impl From<Changed> for Again {
+    fn from(_: Changed) -> Self {
+        Again { need: 0 }
+    }
 }
 
 impl<K, V> Store<K, V> {
     /// The shard of a key.
     #[inline(always)]
     pub(crate) fn shard_of(&self, hash: Hash) -> usize {
-        if self.shards.len() == 1 { 0 } else { hash.shard(self.shards.len()) }
+        hash.shard(self.shards.len())
     }
 
     /// As [`shard_of`](Self::shard_of), the shard itself.
@@ -104,55 +135,105 @@ impl<K, V> Store<K, V> {
         self.shards[shard].lock(self.listener.is_some())
     }
 
-    /// Steps 3 to 5 for a draft. `Err` gives it back when what was seen is no longer so. `was_live`: the
-    /// sighted entry was live when the caller decided.
+    /// The short way of an offer, for which nothing was searched. Mostly there is nothing under its key, not even of the same
+    /// hash, and there is room, or an eviction from its own shard makes some: then it is taken. Else nothing was done
+    /// but perhaps an eviction, and [`put`](Self::put) is the way to go.
+    #[inline]
+    pub(crate) fn add(
+        &self,
+        hash: Hash,
+        draft: &Draft<'_>,
+        offer: &mut Offer<K, V>,
+        rest: &mut Rest<'_, K, V>,
+    ) -> Result<Put, Changed> {
+        let number = self.shard_of(hash);
+        let mut locked = self.lock(number);
+        locked.prefetch(hash.place());
+        if locked.has(hash.place()) || draft.weight > self.budget.capacity() {
+            return Err(Changed);
+        }
+        let mut room = self.budget.room();
+        locked.tend(draft.now, self.adapt.window(), &mut room);
+        let covered = room.cover(draft.weight)
+            || (self.budget.is_fair(locked.weight()) && locked.evict(draft.weight, &mut room).1);
+        let put = match covered {
+            true if locked.publish(hash.place(), draft, offer, None, &mut room) => Ok(Put::Added),
+            true => Ok(Put::Refused),
+            false => Err(Changed),
+        };
+        rest.leave(number, locked);
+        put
+    }
+
+    /// Steps 3 to 5 for an offer, which is taken unless it is refused, or what was seen is no longer so, or it takes so many
+    /// evictions that the call must settle in between. `was_live`: the sighted entry was live when the caller decided.
+    #[inline]
     pub(crate) fn put(
         &self,
         hash: Hash,
         sighting: &Sighting,
         was_live: bool,
-        draft: Draft<K, V>,
+        draft: &Draft<'_>,
+        offer: &mut Offer<K, V>,
         rest: &mut Rest<'_, K, V>,
-    ) -> Result<Put<K, V>, Draft<K, V>> {
+    ) -> Result<Put, Again> {
         let number = self.shard_of(hash);
         let mut room = self.budget.room();
         let mut turn = None;
+        let mut rounds = 0;
         loop {
             // Asked in each round: the capacity may have become smaller.
             if draft.weight > self.budget.capacity() {
-                return match self.unlink(hash, sighting, cause(was_live, Cause::Replaced), true, rest) {
-                    Ok(_) => Ok(Put::Refused(draft)),
-                    Err(Changed) => Err(draft),
-                };
+                if draft.stamp.is_some_and(|stamp| !self.load_stands(hash, stamp)) {
+                    return Ok(Put::Stale);
+                }
+                self.unlink(hash, sighting, cause(was_live, Cause::Replaced), true, rest)?;
+                return Ok(Put::Refused);
             }
             let mut locked = self.lock(number);
             locked.tend(draft.now, self.adapt.window(), &mut room);
+            let stands = |stamp| cfg!(seeded = "stale_fill") || locked.stands(hash, stamp);
+            if !draft.stamp.is_none_or(|stamp| stands(stamp) && tags::is_current(draft.group)) {
+                rest.leave(number, locked);
+                return Ok(Put::Stale);
+            }
             let over = match (locked.locate(hash.place(), sighting), sighting.index) {
-                (Located::Here(place), Some(index)) => Some((index, place, cause(was_live, Cause::Replaced))),
+                // What the caller decided by may have been invalidated since.
+                (Located::Here(place), Some(index)) if !was_live || locked.is_current(index) => {
+                    Some((index, place, cause(was_live, Cause::Replaced)))
+                }
                 (Located::Absent, _) => None,
                 // What was seen had expired, and the tending has just removed it.
                 _ if !was_live && locked.is_vacant(hash.place(), sighting) => None,
                 _ => {
                     rest.leave(number, locked);
-                    return Err(draft);
+                    return Err(Changed.into());
                 }
             };
             let old = over.as_ref().map_or(0, |(index, ..)| self.shards[number].weight_of(*index));
             let need = draft.weight.saturating_sub(old);
-            let here = !room.cover(need) && self.has_its_share(&locked) && locked.evict(need, &mut room) > 0;
+            let (mut evicted, mut covered) = (0, room.cover(need));
+            if !covered && self.budget.is_fair(locked.weight()) {
+                (evicted, covered) = locked.evict(need, &mut room);
+            }
             // An eviction may have taken the very entry that was to be replaced.
-            let lost = here && over.is_some() && !locked.holds(hash.place(), sighting);
-            if !lost && room.cover(need) {
-                let published = locked.publish(hash.place(), draft, over, &mut room);
+            let lost = evicted > 0 && over.is_some() && !locked.holds(hash.place(), sighting);
+            if !lost && covered {
+                let published = locked.publish(hash.place(), draft, offer, over, &mut room);
                 rest.leave(number, locked);
-                return Ok(match published {
-                    Ok(_) if was_live => Put::Replaced,
-                    Ok(_) => Put::Added,
-                    Err(draft) => Put::Refused(draft),
+                return Ok(match (published, was_live) {
+                    (true, true) => Put::Replaced,
+                    (true, false) => Put::Added,
+                    (false, _) => Put::Refused,
                 });
             }
             rest.leave(number, locked);
-            if !here && !self.evict_from_fuller(number, hash, need, &mut room, rest) {
+            if evicted > 0 || self.evict_from_fuller(number, hash, need, &mut room, rest) {
+                rounds += 1;
+                if rounds >= ROUNDS && rest.may_pause() {
+                    return Err(Again { need });
+                }
+            } else {
                 // Others hold what is missing, and will publish it or give it back.
                 if turn.is_none() {
                     room.release();
@@ -160,6 +241,25 @@ impl<K, V> Store<K, V> {
                 }
                 sync::yield_now();
             }
+        }
+    }
+
+    /// Evicts until the budget has room for `need`, and settles after each step; the caller holds no pin. Keeps
+    /// nothing in hand, because what runs in settling may want to write: others may take the room, so this evicts no
+    /// more than `need` and one step in all, and the caller goes on as every write does.
+    pub(crate) fn make_way(&self, hash: Hash, need: u64, rest: &mut Rest<'_, K, V>) {
+        let mut evicted = 0u64;
+        rest.settle();
+        while evicted < need && self.budget.used().saturating_add(need) > self.budget.capacity() {
+            let mut room = self.budget.room();
+            // Another pick of shards each time.
+            let chance = Hash::new(hash.bits().wrapping_add(evicted));
+            if !self.evict_from_fuller(self.shard_of(hash), chance, need, &mut room, rest) {
+                return;
+            }
+            evicted = evicted.saturating_add(room.held());
+            drop(room);
+            rest.settle();
         }
     }
 
@@ -189,30 +289,51 @@ impl<K, V> Store<K, V> {
         let mut room = self.budget.room();
         let mut locked = self.lock(number);
         let outcome = match (locked.locate(place, sighting), sighting.index) {
-            (Located::Here(place), Some(index)) => {
+            (Located::Here(place), Some(index)) if cause == Cause::Expired || locked.is_current(index) => {
                 locked.unlink(index, Some(place), cause, &mut room);
                 Ok(true)
             }
             (Located::Absent, _) => Ok(false),
             _ => Err(Changed),
         };
-        if refused && outcome.is_ok() {
-            locked.refuse();
+        if outcome.is_ok() {
+            locked.outdate(place);
+            if refused {
+                locked.refuse();
+            }
         }
         rest.leave(number, locked);
         outcome
     }
 
-    /// Gives a sighted entry another deadline.
+    /// A load of a key of this hash begins, and must [`end`](Self::end_load).
+    pub(crate) fn begin_load(&self, hash: Hash) -> Stamp {
+        self.lock(self.shard_of(hash)).begin_load(hash)
+    }
+
+    pub(crate) fn end_load(&self, hash: Hash) {
+        self.lock(self.shard_of(hash)).end_load(hash);
+    }
+
+    /// Is what is being loaded with this stamp good for a call that begins now?
+    pub(crate) fn load_stands(&self, hash: Hash, stamp: Stamp) -> bool {
+        self.lock(self.shard_of(hash)).stands(hash, stamp)
+    }
+
+    /// Gives a sighted entry another deadline. `asked`: by the user, so that what is being loaded comes too late.
     pub(crate) fn set_deadline(
         &self,
         hash: Hash,
         found: Found<'_, K, V>,
         deadline: Deadline,
         now: u64,
+        asked: bool,
     ) -> Result<(), Changed> {
         let mut locked = self.lock(self.shard_of(hash));
-        let sighting = Sighting { index: Some(found.index), rejected: Vec::new() };
+        if asked {
+            locked.outdate(hash.place());
+        }
+        let sighting = Sighting { index: Some(found.index), ..Sighting::default() };
         match locked.locate(hash.place(), &sighting) {
             Located::Here(_) => {
                 locked.set_deadline(found, deadline, now);
@@ -220,12 +341,6 @@ impl<K, V> Store<K, V> {
             }
             _ => Err(Changed),
         }
-    }
-
-    /// Does the shard hold its part of the capacity, or nearly so?
-    fn has_its_share(&self, locked: &Locked<'_, K, V>) -> bool {
-        let shards = self.shards.len() as u128;
-        u128::from(locked.weight()) * shards * 8 >= u128::from(self.budget.capacity()) * 7
     }
 
     /// Evicts from another shard: the fuller of two that the hash and chance pick, else the first that has
@@ -251,7 +366,7 @@ impl<K, V> Store<K, V> {
             let mut locked = self.lock(shard);
             let evicted = locked.evict(need, room);
             rest.leave(shard, locked);
-            evicted > 0
+            evicted.0 > 0
         })
     }
 
@@ -289,6 +404,32 @@ impl<K, V> Store<K, V> {
         }
     }
 
+    /// Outdates everything that is there.
+    pub(crate) fn invalidate_all(&self, rest: &mut Rest<'_, K, V>) {
+        for shard in 0..self.shards.len() {
+            let mut done = false;
+            while !done {
+                let mut room = self.budget.room();
+                let mut locked = self.lock(shard);
+                done = locked.invalidate_all();
+                if !done {
+                    locked.sweep(STEP, &mut room);
+                }
+                rest.leave(shard, locked);
+                drop(room);
+                rest.settle();
+            }
+        }
+    }
+
+    /// Outdates everything that has the tag. The locks are taken in turn also because a write may have found an entry current under
+    /// one, and not published yet: when this returns it has.
+    pub(crate) fn invalidate_tag(&self, name: &[u8]) {
+        if self.tags.invalidate(name) {
+            (0..self.shards.len()).for_each(|shard| self.lock(shard).outdate_tagged());
+        }
+    }
+
     /// Upkeep of every shard, at most `budget` steps.
     pub(crate) fn maintain(&self, budget: usize, company: Company) -> Maintained {
         let mut rest = Rest::thorough(self, company);
@@ -305,9 +446,10 @@ impl<K, V> Store<K, V> {
                 growing = locked.is_growing();
                 let copied = if growing { left - visited } else { 0 };
                 locked.copy(copied);
-                done.steps += visited + copied;
+                let swept = locked.sweep(left - visited - copied, &mut room);
+                done.steps += visited + copied + swept;
                 done.expired += locked.tally().expired - before;
-                let more = locked.is_growing() || locked.has_due(now);
+                let more = locked.is_growing() || locked.has_due(now) || locked.is_sweeping();
                 rest.leave(shard, locked);
                 growing = more && done.steps < budget;
                 done.done &= growing || !more;
@@ -325,6 +467,7 @@ impl<K, V> Store<K, V> {
         if let Some(reads) = &self.reads {
             reads.add_to(&mut stats);
         }
+        self.flights.add_to(&mut stats);
         for shard in 0..self.shards.len() {
             let locked = self.lock(shard);
             locked.tally().add_to(&mut stats);
@@ -337,16 +480,21 @@ impl<K, V> Store<K, V> {
 
     /// Checks every invariant that can be checked while others run; all of them if `quiet`.
     pub(crate) fn check(&self, quiet: bool) -> Result<(), String> {
-        let mut weight = 0u64;
+        let (mut weight, mut loads) = (0u64, 0);
         for shard in 0..self.shards.len() {
             let locked = self.lock(shard);
             let told = |error| format!("shard {shard}: {error}");
             weight = weight.saturating_add(locked.check().map_err(told)?);
             if quiet {
                 locked.check_quiet().map_err(told)?;
+                loads += locked.loads();
             }
         }
         let (used, capacity) = (self.budget.used(), self.budget.capacity());
+        let (flights, leases) = (self.flights.len(), self.leases.leads());
+        if quiet && (flights > leases || loads != leases) {
+            return Err(format!("{flights} flights, {loads} loads that have begun, {leases} leases"));
+        }
         if quiet && (used != weight || used > capacity) {
             return Err(format!("entries weigh {weight}, the budget says {used} of {capacity}"));
         }
@@ -358,7 +506,8 @@ impl<K, V> Store<K, V> {
 #[derive(Debug)]
 pub(crate) struct Changed;
 
-/// Why an entry goes that a write takes away: for the write's own reason, unless it was dead already.
+/// Why an entry goes that a write takes away: for the write's own reason, unless it was dead already. (If it was invalidated, the shard
+/// knows.)
 pub(crate) fn cause(was_live: bool, reason: Cause) -> Cause {
     if was_live { reason } else { Cause::Expired }
 }

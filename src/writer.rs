@@ -9,13 +9,17 @@ use crate::cache::Cache;
 use crate::expiry::{Deadline, Span, Terms};
 use crate::hash::Hash as Bits;
 use crate::listener::Cause;
-use crate::options::{Compute, InsertOptions};
+use crate::options::{Compute, InsertOptions, Plain};
 use crate::reclaim::Pin;
 use crate::settle::Rest;
-use crate::shard::{Draft, Found, Inside, Sighting};
-use crate::store::{Changed, Company, Put, cause};
+use crate::shard::{Draft, Found, Inside, Offer, Sighting, Stamp};
+use crate::store::{Again, Changed, Company, Put, cause};
+use crate::tags::Group;
 use equivalent::Equivalent;
 use std::hash::{BuildHasher, Hash};
+
+/// Why an offer is there.
+const KEPT: &str = "a pair is offered until it is published";
 
 /// A writing call's view of the cache.
 pub(crate) struct Writer<'c, K, V, S> {
@@ -27,7 +31,7 @@ pub(crate) struct Writer<'c, K, V, S> {
 pub(crate) struct Seen<'a, K, V> {
     sighting: Sighting,
     found: Option<Found<'a, K, V>>,
-    /// There is an entry, and it is not expired.
+    /// There is an entry, and it is neither expired nor outdated.
     live: bool,
     /// The time of the search; 0 in a cache without times.
     now: u64,
@@ -44,6 +48,15 @@ impl<'a, K, V> Seen<'a, K, V> {
     }
 }
 
+/// What a write says beside its pair.
+#[derive(Clone, Copy, Debug)]
+struct Wish<'w> {
+    plain: Plain,
+    group: &'w Group,
+    /// Of what was loaded.
+    stamp: Option<Stamp>,
+}
+
 /// What came of a decision.
 pub(crate) enum Done<K, V> {
     Added,
@@ -55,57 +68,164 @@ pub(crate) enum Done<K, V> {
 
 impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
     /// Writes a pair if `when` holds of what is there; it is asked again when that has changed.
+    #[inline]
     pub(crate) fn put(
         &self,
         key: K,
         value: V,
         options: InsertOptions,
-        mut when: impl FnMut(Option<&V>) -> bool,
+        when: impl FnMut(Option<&V>) -> bool,
     ) -> Done<K, V> {
         let hash = self.cache.hash(&key);
-        let mut rest = Rest::new(&self.cache.inner.store, self.company);
-        let mut pair = (key, value);
-        let outcome = loop {
-            let pin = Pin::new();
-            let seen = self.see(Inside::pinned(&pin), hash, &pair.0);
-            if !when(seen.value()) {
-                break Done::Kept(Some(pair));
+        let group = self.cache.inner.store.tags.enter(&options.tags);
+        let wish = Wish { plain: options.plain, group: &group, stamp: None };
+        self.put_hashed(hash, Some((key, value)), &wish, when)
+    }
+
+    /// Writes a pair whatever is there.
+    #[inline]
+    pub(crate) fn insert_with(&self, key: K, value: V, options: &InsertOptions) -> Done<K, V> {
+        let group = self.cache.inner.store.tags.enter(&options.tags);
+        self.insert(key, value, options.plain, &group)
+    }
+
+    /// Writes a pair whatever is there, by the short way if it leads there: equality is asked only if not.
+    #[inline]
+    pub(crate) fn insert(&self, key: K, value: V, mut plain: Plain, group: &Group) -> Done<K, V> {
+        let inner = &self.cache.inner;
+        let hash = self.cache.hash(&key);
+        if inner.rule.is_some() {
+            return self.put_hashed(hash, Some((key, value)), &Wish { plain, group, stamp: None }, |_| true);
+        }
+        let mut rest = Rest::new(&inner.store, self.company);
+        let draft = self.draft(&key, &value, &Wish { plain, group, stamp: None });
+        let mut offer = Some((key, value));
+        let added = inner.store.add(hash, &draft, &mut offer, &mut rest);
+        rest.settle();
+        match added {
+            Ok(put) => self.afterwards(hash, (put, draft.weight), offer),
+            Err(Changed) => {
+                // The pair is the same, so is its weight: the weigher is not asked again.
+                plain.weight = Some(draft.weight);
+                self.put_hashed(hash, offer, &Wish { plain, group, stamp: None }, |_| true)
             }
-            match self.write(hash, &seen, pair, options, &mut rest) {
-                Ok(outcome) => break outcome,
-                Err(again) => pair = again,
+        }
+    }
+
+    /// What is to be written of a pair in a cache without a rule.
+    #[inline]
+    fn draft<'w>(&self, key: &K, value: &V, wish: &Wish<'w>) -> Draft<'w> {
+        let inner = &self.cache.inner;
+        let (weight, terms, group) = (self.weigh(key, value, wish), wish.plain.terms, wish.group);
+        if terms == Terms::default() && inner.span == Span::NEVER {
+            return Draft { weight, deadline: Deadline::NEVER, now: inner.store.now(), stamp: None, group };
+        }
+        let now = inner.store.start_time();
+        Draft { weight, deadline: terms.deadline(inner.span, now), now, stamp: None, group }
+    }
+
+    #[inline]
+    fn weigh(&self, key: &K, value: &V, wish: &Wish<'_>) -> u64 {
+        let inner = &self.cache.inner;
+        match wish.plain.weight {
+            Some(weight) if !inner.counted => weight,
+            _ => {
+                let tags = wish.group.as_ref().map_or(0, |group| group.bytes());
+                inner.weigher.weigh(key, value, inner.overhead + tags)
+            }
+        }
+    }
+
+    /// Writes what was loaded, unless its key was written or its group outdated since the load began: then the pair is kept.
+    pub(crate) fn publish(
+        &self,
+        hash: Bits,
+        pair: (K, V),
+        options: &InsertOptions,
+        group: &Group,
+        stamp: Stamp,
+    ) -> Done<K, V> {
+        let wish = Wish { plain: options.plain, group, stamp: Some(stamp) };
+        self.put_hashed(hash, Some(pair), &wish, |_| true)
+    }
+
+    fn put_hashed(
+        &self,
+        hash: Bits,
+        mut offer: Offer<K, V>,
+        wish: &Wish<'_>,
+        mut when: impl FnMut(Option<&V>) -> bool,
+    ) -> Done<K, V> {
+        let mut rest = Rest::new(&self.cache.inner.store, self.company);
+        let put = loop {
+            let pin = Pin::new();
+            let Some((key, _)) = &offer else { unreachable!("{KEPT}") };
+            let seen = self.see(Inside::pinned(&pin), hash, key);
+            if !when(seen.value()) {
+                break None;
+            }
+            match self.write(hash, &seen, &mut offer, wish, &mut rest) {
+                Ok(put) => break Some(put),
+                Err(again) => {
+                    drop(pin);
+                    self.make_way(hash, again, &mut rest);
+                }
             }
         };
         rest.settle();
-        self.afterwards(hash, &outcome);
-        outcome
+        match put {
+            None => Done::Kept(offer),
+            Some(put) => self.afterwards(hash, put, offer),
+        }
     }
 
     /// Does what `decide` says about what is there; it is asked again when that has changed.
-    pub(crate) fn compute(&self, mut key: K, mut decide: impl FnMut(Option<&V>) -> Compute<V>) -> Done<K, V> {
+    pub(crate) fn compute(&self, key: K, mut decide: impl FnMut(Option<&V>) -> Compute<V>) -> Done<K, V> {
         let hash = self.cache.hash(&key);
         let mut rest = Rest::new(&self.cache.inner.store, self.company);
-        let outcome = loop {
+        let mut key = Some(key);
+        let mut offer = None;
+        let done = loop {
             let pin = Pin::new();
-            let seen = self.see(Inside::pinned(&pin), hash, &key);
+            let Some(there) = key.take().or_else(|| offer.take().map(|(key, _)| key)) else {
+                unreachable!("{KEPT}")
+            };
+            let seen = self.see(Inside::pinned(&pin), hash, &there);
+            let tags = &self.cache.inner.store.tags;
+            let since = tags.now();
             let (value, options) = match decide(seen.value()) {
                 Compute::Put(value) => (value, InsertOptions::new()),
                 Compute::PutWith(value, options) => (value, options),
-                Compute::Keep => break Done::Kept(None),
+                Compute::Keep => break Err(Done::Kept(None)),
                 Compute::Remove => match self.unlink(hash, &seen, &mut rest) {
-                    Ok(true) => break Done::Removed,
-                    Ok(false) => break Done::Kept(None),
-                    Err(Changed) => continue,
+                    Ok(true) => break Err(Done::Removed),
+                    Ok(false) => break Err(Done::Kept(None)),
+                    Err(Changed) => {
+                        key = Some(there);
+                        continue;
+                    }
                 },
             };
-            match self.write(hash, &seen, (key, value), options, &mut rest) {
-                Ok(outcome) => break outcome,
-                Err((again, _)) => key = again,
+            let Ok(group) = tags.join(&options.tags, since) else {
+                // What the closure made it of may be gone.
+                key = Some(there);
+                continue;
+            };
+            let wish = Wish { plain: options.plain, group: &group, stamp: None };
+            offer = Some((there, value));
+            match self.write(hash, &seen, &mut offer, &wish, &mut rest) {
+                Ok(put) => break Ok(put),
+                Err(again) => {
+                    drop(pin);
+                    self.make_way(hash, again, &mut rest);
+                }
             }
         };
         rest.settle();
-        self.afterwards(hash, &outcome);
-        outcome
+        match done {
+            Err(done) => done,
+            Ok(put) => self.afterwards(hash, put, offer),
+        }
     }
 
     /// Removes the entry if `when` holds of its value, which `out` then looks at.
@@ -153,26 +273,27 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
         Ok(gone && seen.live)
     }
 
+    #[inline]
     fn write(
         &self,
         hash: Bits,
         seen: &Seen<'_, K, V>,
-        (key, value): (K, V),
-        options: InsertOptions,
+        offer: &mut Offer<K, V>,
+        wish: &Wish<'_>,
         rest: &mut Rest<'_, K, V>,
-    ) -> Result<Done<K, V>, (K, V)> {
+    ) -> Result<(Put, u64), Again> {
         let inner = &self.cache.inner;
-        let weight = match options.weight {
-            Some(weight) if !inner.counted => weight,
-            _ => inner.weigher.weigh(&key, &value, inner.overhead),
-        };
-        let (deadline, now) = self.deadline(hash, &key, &value, options.terms, seen);
-        let draft = Draft { key, value, weight, deadline, now };
-        match inner.store.put(hash, &seen.sighting, seen.live, draft, rest) {
-            Ok(Put::Added) => Ok(Done::Added),
-            Ok(Put::Replaced) => Ok(Done::Replaced),
-            Ok(Put::Refused(draft)) => Ok(Done::Refused(draft.key, draft.value, weight)),
-            Err(draft) => Err((draft.key, draft.value)),
+        let Some((key, value)) = &*offer else { unreachable!("{KEPT}") };
+        let weight = self.weigh(key, value, wish);
+        let (deadline, now) = self.deadline(hash, key, value, wish.plain.terms, seen);
+        let draft = Draft { weight, deadline, now, stamp: wish.stamp, group: wish.group };
+        Ok((inner.store.put(hash, &seen.sighting, seen.live, &draft, offer, rest)?, weight))
+    }
+
+    /// Before a write begins anew, outside of its pin.
+    fn make_way(&self, hash: Bits, again: Again, rest: &mut Rest<'_, K, V>) {
+        if again.need > 0 {
+            self.cache.inner.store.make_way(hash, again.need, rest);
         }
     }
 
@@ -202,23 +323,71 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
     }
 
     /// When nothing is owed any more: the shadows see a miss, the listener a refusal.
-    fn afterwards(&self, hash: Bits, outcome: &Done<K, V>) {
+    #[inline]
+    fn afterwards(&self, hash: Bits, (put, weight): (Put, u64), offer: Offer<K, V>) -> Done<K, V> {
         let store = &self.cache.inner.store;
-        match outcome {
-            Done::Added if store.adapt.samples(hash) => {
-                let capacity = store.budget.capacity();
-                let full = || store.budget.used() >= capacity - capacity / 8;
-                store.adapt.miss(hash, || match self.cache.inner.counted {
-                    true => usize::try_from(capacity).ok(),
-                    false => full().then(|| self.cache.len()),
-                });
-            }
-            Done::Refused(key, value, _) => {
+        match (put, offer) {
+            (Put::Replaced, _) => Done::Replaced,
+            (Put::Stale, offer) => Done::Kept(offer),
+            (Put::Refused, Some((key, value))) => {
                 if let Some(listener) = &store.listener {
-                    listener(key, value, Cause::Refused);
+                    listener(&key, &value, Cause::Refused);
                 }
+                Done::Refused(key, value, weight)
             }
-            _ => {}
+            (Put::Added | Put::Refused, _) => {
+                if store.adapt.samples(hash) {
+                    self.miss(hash);
+                }
+                Done::Added
+            }
         }
+    }
+
+    /// A sampled key was not there and is now.
+    #[cold]
+    fn miss(&self, hash: Bits) {
+        let store = &self.cache.inner.store;
+        let capacity = store.budget.capacity();
+        let full = || store.budget.used() >= capacity - capacity / 8;
+        store.adapt.miss(hash, || match self.cache.inner.counted {
+            true => usize::try_from(capacity).ok(),
+            false => full().then(|| self.cache.len()),
+        });
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use crate::{Cache, Cause, Inserted};
+    use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn g03_g29_without_an_index_left_a_write_is_refused_and_counted_and_the_old_value_is_gone() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let notes = told.clone();
+        let listener = move |key: &u32, value: &u32, cause| {
+            notes.lock().expect("no panic").push((*key, *value, cause));
+        };
+        let cache: Cache<u32, u32> =
+            Cache::builder().capacity(100).shards(1).listener(listener).build().expect("a good description");
+        cache.inner.store.lock(0).limit_rows(4);
+        (0..4).for_each(|key| assert_eq!(cache.insert(key, key), Inserted::Added));
+        assert_eq!(cache.insert(4, 40), Inserted::Refused { key: 4, value: 40, weight: 1 });
+        assert_eq!((cache.stats().refused, cache.len()), (1, 4), "there was no value under this key");
+        assert_eq!(cache.insert(2, 20), Inserted::Refused { key: 2, value: 20, weight: 1 });
+        let stats = cache.stats();
+        assert_eq!((cache.get(&2), stats.refused, stats.replaced), (None, 2, 1));
+        assert_eq!((cache.len(), cache.weight()), (3, 3), "no weight was kept");
+        let expected = [(4, 40, Cause::Refused), (2, 2, Cause::Replaced), (2, 20, Cause::Refused)];
+        assert_eq!(*told.lock().expect("no panic"), expected);
+        cache.validate();
+        // Readers of other tests may hold up what left.
+        while cache.stats().retired > 0 {
+            std::thread::yield_now();
+            cache.maintain(0);
+        }
+        assert_eq!(cache.insert(2, 21), Inserted::Added, "its row is free again");
+        cache.validate();
     }
 }

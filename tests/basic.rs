@@ -4,8 +4,8 @@ mod common;
 
 use common::{Census, Constant, Rng, checked, finishes, keys};
 use pinyon::{
-    BuildError, Builder, Cache, Compute, Equivalent, Inserted, ManualTicker, Pinned, Policy, RandomState,
-    ValueRef,
+    BuildError, Builder, Cache, Compute, Equivalent, InsertOptions, Inserted, ManualTicker, Pinned, Policy,
+    RandomState, ValueRef,
 };
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
@@ -334,6 +334,20 @@ fn g14_guards_are_held_while_everything_else_goes_on_in_the_same_thread_and_othe
 }
 
 #[test]
+fn g14_a_guard_keeps_a_value_that_needs_no_drop_as_well() {
+    let cache = plain(50);
+    (0..50).for_each(|key| assert!(cache.insert(key, key).is_stored()));
+    let guards: Vec<_> = (0..5).filter_map(|key| cache.get_ref(&key)).collect();
+    cache.clear();
+    // Rows are given out again and again meanwhile, but not these.
+    for key in 100..3000 {
+        assert!(cache.insert(key, key).is_stored());
+        assert!(guards.iter().all(|value| **value == *value.key() && **value < 5));
+    }
+    assert_eq!(guards.len(), 5);
+}
+
+#[test]
 fn g14_a_guard_held_by_a_thread_that_waits_holds_up_nobody() {
     finishes("writes while a guard is held elsewhere", || {
         let cache: common::Checked<u64, String> = checked(Cache::builder().capacity(20).shards(1));
@@ -628,6 +642,55 @@ fn aligned_and_empty_types_keep_their_places() {
     let bytes: common::Checked<u8, u8> = checked(Cache::builder().capacity(300));
     (0..=255).for_each(|key| assert!(bytes.insert(key, !key).is_stored()));
     assert!((0..=255).all(|key| bytes.get(&key) == Some(!key)));
+}
+
+#[test]
+fn an_overwrite_keeps_its_place_in_the_clock_and_counts_as_a_use() {
+    // What is evicted of the first four, by as many insertions, in their order.
+    let evicted = |again: bool| {
+        let cache: common::Checked<u64, u64> =
+            checked(Cache::builder().capacity(4).shards(1).policy(Policy::Clock));
+        (0..4).for_each(|key| assert!(cache.insert(key, key).is_stored()));
+        if again {
+            cache.insert(0, 10);
+        }
+        let mut there: Vec<u64> = (0..4).collect();
+        let mut evicted = Vec::new();
+        for key in 4..8 {
+            cache.insert(key, key);
+            let (stays, goes) = there.iter().partition(|&key| cache.contains(key));
+            there = stays;
+            evicted.extend::<Vec<u64>>(goes);
+        }
+        evicted
+    };
+    assert_eq!(evicted(false), [0, 1, 2, 3]);
+    // The hand passes it by once, and comes back to it before it comes to those that were added since.
+    assert_eq!(evicted(true), [1, 2, 3, 0]);
+}
+
+#[test]
+fn what_comes_after_an_expired_entry_begins_anew_in_the_clock() {
+    let ticker = ManualTicker::new();
+    let cache = Cache::builder().capacity(40).shards(1).policy(Policy::Clock).ticker(ticker.clone());
+    let cache: common::Checked<u64, u64> = checked(cache);
+    let second = || InsertOptions::new().ttl(Duration::from_secs(1));
+    (0..20).for_each(|key| assert!(cache.insert_with(key, key, second()).is_stored()));
+    (20..40).for_each(|key| assert!(cache.insert(key, key).is_stored()));
+    ticker.advance(Duration::from_secs(100));
+    // A write visits eight timers before it looks, so one of these finds the old entry in its place.
+    let anew = (0..20).find(|key| {
+        let before = cache.stats().expired;
+        assert!(cache.insert(*key, 100).is_stored());
+        cache.stats().expired == before + 9
+    });
+    let anew = anew.expect("one whose timer had not been visited");
+    let mut key = 1000;
+    while cache.contains(&20) {
+        cache.insert(key, key);
+        key += 1;
+    }
+    assert_eq!(cache.get(&anew), Some(100), "it goes after what was there");
 }
 
 #[test]

@@ -189,3 +189,34 @@ fn g28_memory_is_in_proportion_to_what_is_stored() {
         assert!(stats.overhead_bytes <= peak && stats.overhead_bytes >= entries * 24, "{stats}");
     }
 }
+
+#[test]
+fn g28_huge_pages_cost_two_mebibytes_at_most() {
+    let _alone = alone();
+    let entries = 400_000u64;
+    let filled = |huge| {
+        let (before, builder) =
+            (in_use(), Cache::<u64, u64>::builder().capacity(entries).shards(4).huge_pages(huge));
+        let cache = checked(builder);
+        (0..2 * entries).for_each(|key| assert!(cache.insert(key, key).is_stored()));
+        assert!(
+            (0..2 * entries).filter_map(|key| Some((key, cache.get(&key)?))).all(|(key, value)| key == value)
+        );
+        in_use() - before
+    };
+    let (plain, huge) = (filled(false), filled(true));
+    println!("{plain} without, {huge} with");
+    assert!((plain - MIB..plain + 3 * MIB).contains(&huge), "{plain} bytes without, {huge} with");
+}
+
+#[test]
+fn g02_g28_few_entries_in_many_shards_touch_little_memory() {
+    let _alone = alone();
+    let before = resident();
+    let builder = Cache::<u64, Vec<u8>>::builder().capacity_bytes(256 << 20).shards(64);
+    let cache = checked(builder.time_to_live(std::time::Duration::from_secs(3600)));
+    (0..256).for_each(|key| assert!(cache.insert(key, vec![1; 64]).is_stored()));
+    // Each shard has chunks of rows, of weights and of times: what they could hold is not to be paid for before.
+    let touched = resident() - before;
+    assert!(touched < 5 * MIB, "{touched} bytes for 256 entries in {} shards", cache.shards());
+}

@@ -67,7 +67,7 @@ fn g01_no_moment_of_concurrent_writes_is_above_the_capacity() {
             thread::scope(|scope| {
                 let watcher = scope.spawn(|| {
                     let mut looks = 0u64;
-                    while !done.load(Ordering::Acquire) {
+                    loop {
                         for _ in 0..100 {
                             let weight = cache.weight();
                             assert!(weight <= capacity, "{weight} of {capacity} in {shards} shards");
@@ -75,8 +75,10 @@ fn g01_no_moment_of_concurrent_writes_is_above_the_capacity() {
                         }
                         keys(&cache);
                         assert!(cache.iter().all(|entry| *entry <= capacity));
+                        if done.load(Ordering::Acquire) {
+                            break looks;
+                        }
                     }
-                    looks
                 });
                 let writers: Vec<_> = (0..3)
                     .map(|seed| {
@@ -337,6 +339,23 @@ fn g05_the_capacity_goes_up_and_down() {
 }
 
 #[test]
+fn g05_a_cache_whose_capacity_went_up_takes_as_much_memory_as_one_that_was_built_so() {
+    let filled = |first: u64| {
+        let cache: common::Checked<u64, u64> = checked(Cache::builder().capacity(first).shards(1));
+        for key in 0..10_000 {
+            if key == first {
+                cache.set_capacity(10_000).unwrap();
+            }
+            assert!(cache.insert(key, key).is_stored());
+        }
+        while !cache.maintain(1000).done {}
+        assert_eq!(cache.len(), 10_000);
+        cache.stats().overhead_bytes
+    };
+    assert_eq!([filled(10), filled(1000)], [filled(10_000); 2]);
+}
+
+#[test]
 fn g05_no_capacity_is_an_error_and_changes_nothing() {
     let cache: common::Checked<u64, u64> = checked(Cache::builder().capacity(10));
     cache.insert(1, 1);
@@ -565,4 +584,20 @@ fn g15_writes_alone_finish_a_growth() {
     }
     let writes = (0..).take_while(|_| !cache.maintain(0).done && cache.insert(0, 1).is_stored()).count();
     assert!((20..5000).contains(&writes), "{writes} writes");
+}
+
+#[test]
+fn g04_an_insertion_asks_the_weigher_once_whatever_is_there() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let asks = asked.clone();
+    let weigher = move |_: &u64, value: &u64| {
+        asks.fetch_add(1, Ordering::Relaxed);
+        *value
+    };
+    let cache = checked(Cache::builder().capacity_weight(100).weigher(weigher));
+    for (value, weight) in [(7, 7), (30, 30), (2, 2)] {
+        asked.store(0, Ordering::Relaxed);
+        assert!(cache.insert(1, value).is_stored());
+        assert_eq!((asked.load(Ordering::Relaxed), cache.weight()), (1, weight));
+    }
 }

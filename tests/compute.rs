@@ -43,7 +43,7 @@ fn g16_compute_sees_an_expired_entry_as_absent() {
     let cache: common::Checked<u64, u64> = checked(builder);
     let short = InsertOptions::new().ttl(Duration::from_secs(5));
     for key in 0..6 {
-        assert_eq!(cache.compute(key, |_| Compute::PutWith(10, short)), Computed::Added);
+        assert_eq!(cache.compute(key, |_| Compute::PutWith(10, short.clone())), Computed::Added);
     }
     ticker.advance(Duration::from_secs(5));
     assert_eq!(cache.compute(0, |there| Compute::Put(there.map_or(11, |_| unreachable!()))), Computed::Added);
@@ -141,6 +141,32 @@ fn g16_when_another_write_comes_between_the_closure_is_asked_again_and_only_the_
         there == 8
     });
     assert_eq!((asked, removed, cache.get(&1)), (2, false, Some(9)));
+}
+
+#[test]
+fn g16_a_closure_that_saw_an_expired_entry_is_asked_again_only_if_another_one_came() {
+    let ticker = ManualTicker::new();
+    let cache: common::Checked<u64, u64> =
+        checked(Cache::builder().capacity(100).shards(1).ticker(ticker.clone()));
+    for another in [None, Some(8)] {
+        cache.insert_with(1, 7, InsertOptions::new().ttl(Duration::from_secs(5)));
+        // So far that the write that follows takes the entry away before it looks at its place.
+        ticker.advance(Duration::from_secs(100));
+        let mut seen = Vec::new();
+        let done = cache.compute(1, |there| {
+            seen.push(there.copied());
+            if let (1, Some(value)) = (seen.len(), another) {
+                cache.insert(1, value);
+            }
+            Compute::Put(9)
+        });
+        let (asked, written) = match another {
+            None => (vec![None], Computed::Added),
+            Some(value) => (vec![None, Some(value)], Computed::Replaced),
+        };
+        assert_eq!((seen, done, cache.get(&1), cache.len()), (asked, written, Some(9), 1));
+        cache.clear();
+    }
 }
 
 #[test]

@@ -2,12 +2,16 @@
 //!
 //! `PROPTEST_CASES` sets how many cases each property tries. A case that fails is kept in `proptest-regressions/`.
 
+#[path = "model/leases.rs"]
+mod leases;
 #[path = "model/ops.rs"]
 mod ops;
 #[path = "model/reference.rs"]
 mod reference;
 #[path = "model/run.rs"]
 mod run;
+#[path = "model/strategies.rs"]
+mod strategies;
 
 mod common;
 
@@ -25,7 +29,7 @@ proptest! {
     #![proptest_config(config("proptest-regressions/model-shared.txt"))]
 
     #[test]
-    fn g10_the_cache_does_what_a_map_does(setting in ops::setting(), ops in ops::ops(60)) {
+    fn g10_the_cache_does_what_a_map_does(setting in strategies::setting(), ops in strategies::ops(60)) {
         run(&setting, &ops, Door::Shared);
     }
 }
@@ -34,8 +38,19 @@ proptest! {
     #![proptest_config(config("proptest-regressions/model-exclusive.txt"))]
 
     #[test]
-    fn g10_the_exclusive_door_does_what_a_map_does(setting in ops::setting(), ops in ops::ops(60)) {
+    fn g10_the_exclusive_door_does_what_a_map_does(setting in strategies::setting(), ops in strategies::ops(60)) {
         run(&setting, &ops, Door::Exclusive);
+    }
+}
+
+proptest! {
+    #![proptest_config(config("proptest-regressions/model-leases.txt"))]
+
+    #[test]
+    fn g18_g19_g20_leases_do_what_an_account_of_flights_does(
+        ops in prop::collection::vec(any::<[u8; 2]>().prop_map(leases::Op::of), 0..leases::MOST)
+    ) {
+        leases::run(ops);
     }
 }
 

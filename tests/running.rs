@@ -11,7 +11,8 @@ use common::{
     protect_arena,
 };
 use pinyon::{Cache, Compute, InsertOptions, ManualTicker, Ticker, ValueRef};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -189,6 +190,48 @@ fn g27_at_most_the_stated_number_of_entries_wait() {
     }
 }
 
+thread_local! {
+    /// The cache whose values look at it when they are dropped.
+    static WATCHED: RefCell<Option<Cache<u64, Watching>>> = const { RefCell::new(None) };
+    /// The most that waited when a value was dropped.
+    static MOST: Cell<isize> = const { Cell::new(0) };
+}
+
+struct Watching {
+    _token: Token,
+    census: Census,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let len = WATCHED.with_borrow(|cache| cache.as_ref().map(Cache::len));
+        let waiting = len.map_or(0, |len| self.census.alive() - len as isize);
+        MOST.set(MOST.get().max(waiting));
+    }
+}
+
+#[test]
+fn g15_g27_what_a_heavy_write_evicts_does_not_wait_for_its_end() {
+    let _alone = alone();
+    const MANY: u64 = 20_000;
+    for shards in [1, 4] {
+        let census = Census::default();
+        let builder = Cache::<u64, Watching>::builder().capacity_weight(MANY).shards(shards);
+        let cache = checked(builder.weigher(|key, _| if *key >= MANY { MANY - 10 } else { 1 }));
+        let put = |key| cache.insert(key, Watching { _token: census.token(key), census: census.clone() });
+        (0..MANY).for_each(|key| assert!(put(key).is_stored()));
+        WATCHED.set(Some(cache.clone()));
+        for key in [MANY, MANY, MANY + 1] {
+            assert!(put(key).is_stored(), "what fits, fits");
+        }
+        WATCHED.set(None);
+        // Beside what waits: the steps of the call that come before it settles, and the pair itself.
+        let stated = (STATED + 4 * 64 + 2) * shards as isize;
+        assert!(MOST.get() <= stated, "{} waited in {shards} shards", MOST.get());
+        assert!(cache.weight() <= MANY && cache.get_ref(&(MANY + 1)).is_some());
+    }
+}
+
 #[test]
 fn g27_at_most_the_stated_number_wait_with_threads_and_a_listener() {
     let _alone = alone();
@@ -271,6 +314,53 @@ fn g27_a_guard_of_one_value_holds_back_that_value_only() {
     drop(held);
     cache.maintain(0);
     assert_eq!((census.alive(), cache.stats().retired), (0, 0));
+}
+
+/// A hasher of two hashes.
+#[derive(Clone, Default)]
+struct Parity(u64);
+
+impl BuildHasher for Parity {
+    type Hasher = Self;
+    fn build_hasher(&self) -> Self {
+        Parity(0)
+    }
+}
+
+impl Hasher for Parity {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = u64::from(bytes[0] & 1) << 8;
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[test]
+fn g17_g27_of_many_entries_with_one_hash_each_is_held_alone_and_no_pin_outlives_the_hash() {
+    let _alone = alone();
+    let census = Census::default();
+    let builder = Cache::<u64, Token>::builder().capacity(100).shards(1).hasher(Parity::default());
+    let cache = checked(builder);
+    let put = |key| assert!(cache.insert(key, census.token(key)).is_stored());
+    (0..40).for_each(put);
+    let mut iter = cache.iter();
+    let mut seen: Vec<u64> = iter.by_ref().take(20).map(|token| token.id()).collect();
+    // One hash is done: what leaves now is not held back, though the iteration goes on.
+    seen.clone().iter().for_each(|key| assert!(cache.invalidate(key)));
+    cache.maintain(0);
+    assert_eq!((census.alive(), cache.stats().retired), (20, 0));
+    // In the midst of the other: the guard holds its own entry, the iteration the others of this hash.
+    let first = iter.next().unwrap();
+    seen.push(first.id());
+    seen.extend(iter.map(|token| token.id()));
+    cache.clear();
+    assert_eq!((census.alive(), first.id()), (1, *first.key()));
+    seen.sort_unstable();
+    assert!(seen.into_iter().eq(0..40), "each once");
+    drop(first);
+    cache.maintain(0);
+    assert_eq!(census.alive(), 0);
 }
 
 #[test]

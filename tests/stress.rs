@@ -1,10 +1,11 @@
 //! Real threads against the guarantees.
 //!
 //! Short by default (about ten seconds in all, in a debug build too); `STRESS_SECONDS=60` gives each test a
-//! minute. Every test ends with `validate`. What is random is seeded, and the seed is printed.
+//! minute. Every test ends with `validate`. What is random is seeded by the number of its thread. Whether what threads see has a
+//! legal order is asked by `tests/history`.
 
 use parking_lot::Mutex;
-use pinyon::{Cache, Cause, Compute, InsertOptions, ManualTicker, Policy};
+use pinyon::{Cache, Cause, Compute, InsertOptions, LoadOptions, Loaded, ManualTicker, Policy};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -170,6 +171,159 @@ fn g10_versions_never_go_back() {
     }
     run(jobs);
     finish(cache, &alive);
+}
+
+/// Writers move a source and then remove what was loaded of it, others load. Who asks after a removal gets nothing older than
+/// what the source said before it. (Between a source's move and the removal both versions are right, and a caller may see
+/// the new one from a load that was overtaken, which is not stored, and then the old one from the cache.)
+#[test]
+fn g18_g20_nothing_is_loaded_that_is_older_than_the_last_removal() {
+    const KEYS: u64 = 6;
+    let alive = Arc::default();
+    let cache: Values = Cache::builder().capacity(4).shards(1).build().unwrap();
+    let sources: [AtomicU64; KEYS as usize] = Default::default();
+    let removed: [AtomicU64; KEYS as usize] = Default::default();
+    let (values, sources, removed, alive) = (&cache, &sources, &removed, &alive);
+    let ask = move |key: u64, fails: bool| {
+        let floor = removed[key as usize].load(SeqCst);
+        let load = || {
+            let said = sources[key as usize].load(SeqCst);
+            if fails { Err(()) } else { Ok(Told::new(key, said, alive)) }
+        };
+        let got = values.try_get_or_load(&key, load).map(|value| value.version(key));
+        got.inspect(|got| {
+            assert!(*got >= floor, "key {key}: {got} is older than {floor}, which a removal followed");
+        })
+    };
+    let mut jobs = Vec::new();
+    for _ in 0..2 {
+        jobs.push(job(move |random| {
+            let key = random.below(KEYS);
+            let version = sources[key as usize].fetch_add(1, SeqCst) + 1;
+            values.invalidate(&key);
+            removed[key as usize].fetch_max(version, SeqCst);
+            ask(key, false).expect("one who does not fail loads in the end");
+        }));
+    }
+    for _ in 0..3 {
+        jobs.push(job(move |random| {
+            let _ = ask(random.below(KEYS), random.below(8) == 0);
+        }));
+    }
+    run(jobs);
+    assert!(cache.stats().loads > 0);
+    finish(cache, alive);
+}
+
+/// Tags of the tests below: a key has the one of its parity.
+const TAGS: [&str; 2] = ["even", "odd"];
+
+fn tag(key: u64) -> &'static str {
+    TAGS[key as usize % 2]
+}
+
+/// Invalidates everything or a tag. What the keys `had` before is what nobody may see who begins after it: their floors.
+fn invalidate(cache: &Values, random: &mut Random, had: &[AtomicU64], floors: &[AtomicU64]) {
+    let before: Vec<u64> = had.iter().map(|version| version.load(SeqCst)).collect();
+    let parity = random.below(3);
+    match parity {
+        2 => cache.invalidate_all(),
+        parity => cache.invalidate_tag(tag(parity)),
+    }
+    for (key, before) in (0..).zip(before).filter(|(key, _)| parity == 2 || key % 2 == parity) {
+        floors[key as usize].fetch_max(before, SeqCst);
+    }
+}
+
+/// One writer a key, versions rise. Whoever reads sees nothing that had been written when an invalidation began that has ended since.
+#[test]
+fn g10_nothing_is_read_that_was_written_before_the_last_invalidation() {
+    const KEYS: u64 = 40;
+    let alive = Arc::default();
+    let cache: Values = Cache::builder().capacity(32).shards(2).build().unwrap();
+    let written: [AtomicU64; KEYS as usize] = [const { AtomicU64::new(0) }; KEYS as usize];
+    let floors: [AtomicU64; KEYS as usize] = [const { AtomicU64::new(0) }; KEYS as usize];
+    let (values, written, floors, alive) = (&cache, &written, &floors, &alive);
+    let mut jobs = Vec::new();
+    for writer in 0..2 {
+        let mut version = 0;
+        jobs.push(job(move |random| {
+            version += 1;
+            let key = random.below(KEYS / 2) * 2 + writer;
+            let (value, tagged) =
+                (Told::new(key, version, alive), InsertOptions::new().tags([tag(key), "other"]));
+            if random.below(3) > 0 {
+                assert!(values.insert_with(key, value, tagged).is_stored());
+            } else {
+                values.compute(key, |there| {
+                    there.inspect(|there| assert!(there.version(key) < version));
+                    Compute::PutWith(value.clone(), tagged.clone())
+                });
+            }
+            written[key as usize].store(version, SeqCst);
+        }));
+    }
+    jobs.push(job(move |random| {
+        invalidate(values, random, written, floors);
+        if random.below(4) == 0 {
+            values.maintain(random.below(20) as usize);
+        }
+    }));
+    for _ in 0..2 {
+        jobs.push(job(move |random| {
+            let key = random.below(KEYS);
+            let floor = floors[key as usize].load(SeqCst);
+            let seen = read(values, key, random.next());
+            assert!(
+                seen.is_none_or(|seen| seen > floor),
+                "key {key}: {seen:?}, though {floor} was invalidated"
+            );
+        }));
+    }
+    run(jobs);
+    let stats = cache.stats();
+    assert!(stats.invalidated > 0 && stats.hits > 0, "{stats:?}");
+    finish(cache, alive);
+}
+
+/// A source moves and what was loaded of it is invalidated, all of it or by tag, while others load. Who asks after that gets nothing
+/// older than what the source said before it.
+#[test]
+fn g18_g20_nothing_is_loaded_that_is_older_than_the_last_invalidation() {
+    const KEYS: u64 = 6;
+    let alive = Arc::default();
+    let cache: Values = Cache::builder().capacity(4).shards(1).build().unwrap();
+    let sources: [AtomicU64; KEYS as usize] = Default::default();
+    let floors: [AtomicU64; KEYS as usize] = Default::default();
+    let (values, sources, floors, alive) = (&cache, &sources, &floors, &alive);
+    let ask = move |key: u64, fails: bool| {
+        let floor = floors[key as usize].load(SeqCst);
+        let load = |_: &u64| {
+            let said = sources[key as usize].load(SeqCst);
+            if fails { Err(()) } else { Ok(Loaded::new(Told::new(key, said, alive)).tags([tag(key)])) }
+        };
+        let got = values.load(&key, LoadOptions::new(), load).map(|value| value.version(key));
+        got.inspect(|got| {
+            assert!(*got >= floor, "key {key}: {got} is older than {floor}, which was invalidated")
+        })
+    };
+    let mut jobs = Vec::new();
+    for _ in 0..2 {
+        jobs.push(job(move |random| {
+            let key = random.below(KEYS);
+            sources[key as usize].fetch_add(1, SeqCst);
+            invalidate(values, random, sources, floors);
+            ask(key, false).expect("one who does not fail loads in the end");
+        }));
+    }
+    for _ in 0..3 {
+        jobs.push(job(move |random| {
+            let _ = ask(random.below(KEYS), random.below(8) == 0);
+        }));
+    }
+    run(jobs);
+    assert!(cache.stats().loads > 0);
+    finish(cache, alive);
 }
 
 /// Keys that stay are found while the table grows from nothing, again and again, and others come and go.
@@ -529,295 +683,4 @@ fn g05_the_capacity_changes_under_writers() {
     run(jobs);
     assert!(cache.weight() <= cache.capacity());
     finish(cache, &alive);
-}
-
-mod history {
-    //! A linearizability check: is there an order of the operations on one key, in agreement with their times,
-    //! in which each gives what it gave? (Wing and Gong 1993; the memory of what was tried: Lowe 2017.)
-
-    use std::collections::HashSet;
-
-    /// What was done to one key, and what came of it. `None` is absence.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Op {
-        Get(Option<u64>),
-        Insert(u64, bool),
-        Remove(Option<u64>),
-        /// Adds one to the value, or writes 0; what it wrote.
-        Increment(u64),
-        /// Writes the second if the value is the first; whether it did.
-        ReplaceIf(u64, u64, bool),
-    }
-
-    impl Op {
-        /// The state after it, if it may happen in `state`.
-        fn apply(self, state: Option<u64>) -> Option<Option<u64>> {
-            match self {
-                Op::Get(seen) => (seen == state).then_some(state),
-                Op::Insert(value, replaced) => (replaced == state.is_some()).then_some(Some(value)),
-                Op::Remove(seen) => (seen == state).then_some(None),
-                Op::Increment(made) => {
-                    (made == state.map_or(0, |value| value.wrapping_add(1))).then_some(Some(made))
-                }
-                Op::ReplaceIf(from, to, done) => match (state == Some(from), done) {
-                    (true, true) => Some(Some(to)),
-                    (false, false) => Some(state),
-                    _ => None,
-                },
-            }
-        }
-    }
-
-    #[derive(Clone, Copy, Debug)]
-    pub struct Event {
-        pub begin: u64,
-        pub end: u64,
-        pub op: Op,
-    }
-
-    /// Is there a legal order that begins with absence? Given are the operations of each thread, one after
-    /// the other, so what has been placed is a number for each thread. `Err` tells how far it went.
-    pub fn check(threads: &[Vec<Event>]) -> Result<(), String> {
-        let mut tried: HashSet<(Vec<u32>, Option<u64>)> = HashSet::new();
-        let mut stack = vec![(vec![0u32; threads.len()], None)];
-        let mut furthest = vec![0; threads.len()];
-        while let Some((placed, state)) = stack.pop() {
-            if !tried.insert((placed.clone(), state)) {
-                continue;
-            }
-            let next = |thread: usize| threads[thread].get(placed[thread] as usize);
-            let waiting = || (0..threads.len()).filter_map(|thread| Some((thread, *next(thread)?)));
-            // Whoever began after the first end among those that wait comes after that one.
-            let Some(first_end) = waiting().map(|(_, event)| event.end).min() else { return Ok(()) };
-            if placed.iter().sum::<u32>() > furthest.iter().sum() {
-                furthest.clone_from(&placed);
-            }
-            for (thread, event) in waiting().filter(|(_, event)| event.begin <= first_end) {
-                if let Some(after) = event.op.apply(state) {
-                    let mut placed = placed.clone();
-                    placed[thread] += 1;
-                    stack.push((placed, after));
-                }
-            }
-        }
-        let near = threads.iter().zip(furthest).map(|(events, at)| {
-            let at = at as usize;
-            events[at.saturating_sub(2)..(at + 2).min(events.len())].to_vec()
-        });
-        Err(format!("no order explains what each thread did here: {:#?}", near.collect::<Vec<_>>()))
-    }
-
-    /// A value that was written over is not read any more by one who asks later: for a key whose values rise.
-    pub fn check_rising(threads: &[Vec<Event>]) -> Result<(), String> {
-        let mut events = threads.concat();
-        events.sort_by_key(|event| event.end);
-        let mut newest: Vec<(u64, u64)> = Vec::new();
-        for event in &events {
-            let seen = match event.op {
-                Op::Get(Some(value)) | Op::Insert(value, _) | Op::Increment(value) => value,
-                _ => continue,
-            };
-            let before = newest.partition_point(|&(end, _)| end < event.begin);
-            if let Some(&(_, known)) = before.checked_sub(1).and_then(|at| newest.get(at))
-                && known > seen
-            {
-                return Err(format!("{event:?} although {known} had been seen"));
-            }
-            let highest = newest.last().map_or(0, |&(_, highest)| highest);
-            newest.push((event.end, highest.max(seen)));
-        }
-        Ok(())
-    }
-
-    fn event(begin: u64, end: u64, op: Op) -> Event {
-        Event { begin, end, op }
-    }
-
-    #[test]
-    fn g10_the_checker_accepts_what_has_an_order() {
-        let overlapping = [
-            event(0, 9, Op::Insert(1, false)),
-            event(1, 2, Op::Get(None)),
-            event(3, 4, Op::Get(Some(1))),
-            event(5, 20, Op::ReplaceIf(1, 2, true)),
-            event(6, 7, Op::Get(Some(2))),
-            event(8, 22, Op::Remove(Some(3))),
-            event(10, 12, Op::Increment(3)),
-            event(23, 24, Op::Increment(0)),
-        ];
-        assert_eq!(check(&overlapping.map(|event| vec![event])), Ok(()));
-        assert_eq!(check(&[]), Ok(()));
-    }
-
-    #[test]
-    fn g10_the_checker_refuses_what_has_none() {
-        let insert = event(0, 1, Op::Insert(1, false));
-        let bad = [
-            // A miss of what is there.
-            vec![insert, event(2, 3, Op::Get(None))],
-            // An old value after the new one was seen.
-            vec![
-                insert,
-                event(2, 9, Op::Insert(2, true)),
-                event(3, 4, Op::Get(Some(2))),
-                event(5, 6, Op::Get(Some(1))),
-            ],
-            // A value that nobody wrote.
-            vec![insert, event(2, 3, Op::Get(Some(7)))],
-            // Two increments that made one.
-            vec![insert, event(2, 5, Op::Increment(2)), event(3, 6, Op::Increment(2))],
-            // Two removals of one value.
-            vec![insert, event(2, 5, Op::Remove(Some(1))), event(3, 6, Op::Remove(Some(1)))],
-            // A replacement that says it did not happen although it must.
-            vec![insert, event(2, 3, Op::ReplaceIf(1, 2, false))],
-            // An overwrite as removal and insertion: a false miss between.
-            vec![
-                insert,
-                event(2, 9, Op::Insert(2, true)),
-                event(3, 4, Op::Get(None)),
-                event(10, 11, Op::Get(Some(2))),
-            ],
-        ];
-        for history in bad {
-            let threads: Vec<_> = history.iter().map(|&event| vec![event]).collect();
-            assert!(check(&threads).is_err(), "{history:?}");
-        }
-    }
-
-    #[test]
-    fn g10_the_checker_of_rising_values_refuses_a_return() {
-        let history = |last| {
-            [vec![
-                event(0, 1, Op::Insert(1, false)),
-                event(2, 3, Op::Insert(5, true)),
-                event(4, 6, Op::Get(Some(last))),
-            ]]
-        };
-        assert_eq!(check_rising(&history(5)), Ok(()));
-        assert!(check_rising(&history(1)).is_err());
-    }
-}
-
-use history::{Event, Op, check, check_rising};
-
-/// Records what `threads` do to `keys`: for each key, the events of each thread.
-fn record(
-    cache: &Cache<u64, u64>,
-    (threads, rounds, keys): (u64, usize, u64),
-    seed: u64,
-    act: impl Fn(&Cache<u64, u64>, u64, &mut Random, u64) -> Op + Sync,
-) -> Vec<Vec<Vec<Event>>> {
-    let clock = AtomicU64::new(0);
-    let start = std::sync::Barrier::new(threads as usize);
-    let all: Vec<Vec<(u64, Event)>> = thread::scope(|scope| {
-        let worker = |thread: u64| {
-            let (clock, start, act) = (&clock, &start, &act);
-            scope.spawn(move || {
-                let mut random = Random(mix(seed ^ thread));
-                start.wait();
-                let done = (0..rounds).map(|round| {
-                    let key = random.below(keys);
-                    // No two writes write the same, so a value says which write it came from.
-                    let fresh = (thread + 1) << 40 | (round as u64) << 8;
-                    let begin = clock.fetch_add(1, SeqCst);
-                    let op = act(cache, key, &mut random, fresh);
-                    (key, Event { begin, end: clock.fetch_add(1, SeqCst), op })
-                });
-                done.collect::<Vec<_>>()
-            })
-        };
-        let workers: Vec<_> = (0..threads).map(worker).collect();
-        workers.into_iter().map(|worker| worker.join().expect("no panic")).collect()
-    });
-    let of = |events: &[(u64, Event)], key| {
-        events.iter().filter(|(of, _)| *of == key).map(|&(_, event)| event).collect::<Vec<_>>()
-    };
-    (0..keys).map(|key| all.iter().map(|events| of(events, key)).collect()).collect()
-}
-
-fn roomy(shards: usize) -> Cache<u64, u64> {
-    // No eviction: there is more room than keys.
-    Cache::builder().capacity(1000).shards(shards).build().unwrap()
-}
-
-fn seed() -> u64 {
-    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
-    let seed = std::env::var("STRESS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(random);
-    println!("STRESS_SEED={seed}");
-    seed
-}
-
-/// Recorded histories of all operations have a legal order, key by key.
-#[test]
-fn g10_histories_are_linearizable() {
-    let end = Instant::now() + time_of_a_test();
-    let mut random = Random(seed());
-    while Instant::now() < end {
-        let cache = roomy(1 + random.below(2) as usize);
-        let (threads, keys) = (2 + random.below(5), 1 + random.below(4));
-        // Other keys make the table grow meanwhile.
-        let histories = record(&cache, (threads, 400, keys), random.next(), |cache, key, random, fresh| {
-            if random.below(8) == 0 {
-                let _ = cache.insert(1000 + random.below(500), 0);
-            }
-            match random.below(10) {
-                0..=3 => Op::Get(cache.get(&key)),
-                4 | 5 => Op::Insert(fresh, cache.insert(key, fresh) == pinyon::Inserted::Replaced),
-                6 => Op::Remove(cache.remove(&key)),
-                7 | 8 => {
-                    let mut made = 0;
-                    cache.compute(key, |there| {
-                        made = there.map_or(0, |value| value + 1);
-                        Compute::Put(made)
-                    });
-                    Op::Increment(made)
-                }
-                _ => {
-                    let from = cache.peek(&key).unwrap_or(1);
-                    let done = cache.replace_if(key, fresh, |&now| now == from).is_stored();
-                    Op::ReplaceIf(from, fresh, done)
-                }
-            }
-        });
-        for history in histories {
-            check(&history).unwrap_or_else(|error| panic!("{error}"));
-        }
-        cache.validate();
-    }
-}
-
-/// A value that was written over never comes back, with growth, insertion and removal of others around. (No
-/// eviction: between two absences a late writer may write an older number, and rightly.)
-#[test]
-fn g10_an_overwritten_value_never_comes_back() {
-    let end = Instant::now() + time_of_a_test();
-    let mut random = Random(seed());
-    while Instant::now() < end {
-        let cache = roomy(2);
-        let versions = AtomicU64::new(0);
-        let histories = record(&cache, (4, 1000, 2), random.next(), |cache, key, random, _| {
-            let other = 1000 + random.below(500);
-            match random.below(4) {
-                0 => drop(cache.insert(other, 0)),
-                1 => drop(cache.remove(&other)),
-                _ => {}
-            }
-            match random.below(4) {
-                0 => {
-                    // The number is drawn by the attempt that succeeds, so numbers rise in the order of the writes.
-                    let mut made = 0;
-                    cache.compute(key, |there| {
-                        made = versions.fetch_add(1, SeqCst) + 1;
-                        if there.is_none_or(|&old| old < made) { Compute::Put(made) } else { Compute::Keep }
-                    });
-                    Op::Get(cache.get(&key))
-                }
-                _ => Op::Get(cache.get(&key)),
-            }
-        });
-        for history in histories {
-            check_rising(&history).unwrap_or_else(|error| panic!("{error}"));
-        }
-        cache.validate();
-    }
 }

@@ -5,11 +5,15 @@
 mod common;
 
 use common::{FUSE, checked, finishes, hush};
-use pinyon::{Cache, Cause, Compute, Equivalent, Expiry, InsertOptions, Lifetime, ManualTicker, Ticker};
+use pinyon::{
+    Acquired, Cache, Cause, Compute, Equivalent, Expiry, InsertOptions, LeaseOptions, Lifetime, LoadOptions,
+    Loaded, ManualTicker, Ticker,
+};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -32,9 +36,10 @@ enum Place {
     Closure,
     Condition,
     Retain,
+    Loader,
 }
 
-const PLACES: [Place; 16] = [
+const PLACES: [Place; 17] = [
     Place::Hash,
     Place::Hasher,
     Place::Eq,
@@ -51,6 +56,7 @@ const PLACES: [Place; 16] = [
     Place::Closure,
     Place::Condition,
     Place::Retain,
+    Place::Loader,
 ];
 
 thread_local! {
@@ -106,6 +112,9 @@ fn meddle(cache: &Nosy) {
         cache.set_lifetime(&number, Lifetime::After(Duration::from_secs(1000)));
         cache.insert(Key::new(number), Value::new(1000));
         cache.insert(Key::new(number), Value::new(1));
+        // Its own key's loader, it may be, or what else belongs to that load: then it is told so.
+        drop(cache.get_or_load(&Key::new(number), || Value::new(1)));
+        drop(cache.get_or_load(&Key::new(number + 20), || Value::new(1)));
     }
     assert!(cache.iter().count() <= cache.len() + 100);
     cache.retain(|key, _| key.number != 2);
@@ -295,7 +304,7 @@ fn nosy(shards: usize) -> (Nosy, ManualTicker, Told) {
     (cache.build().unwrap(), ticker, told)
 }
 
-const OPERATIONS: usize = 24;
+const OPERATIONS: usize = 28;
 
 /// The operations of the script; each may panic.
 fn operate(cache: &Nosy, ticker: &ManualTicker, number: usize) {
@@ -338,7 +347,34 @@ fn operate(cache: &Nosy, ticker: &ManualTicker, number: usize) {
             cache.maintain(1000);
         }
         22 => cache.set_capacity(20 + u64::from(cache.contains(&key(1)))).unwrap(),
-        _ => cache.clear(),
+        23 => cache.clear(),
+        24 => (0..12).for_each(|n| {
+            let load = || (user_code(Place::Loader), Value::new(2)).1;
+            drop(cache.get_or_load(&key(n), load));
+        }),
+        25 => (12..18).for_each(|n| {
+            let fail = || {
+                user_code(Place::Loader);
+                "down"
+            };
+            let load = |_: &Key| Err::<Loaded<Value>, _>(fail());
+            drop(cache.load(&key(n), LoadOptions::new().share_errors(), load));
+            drop(cache.try_get_or_load(&key(n), || Err::<Value, _>(fail())));
+        }),
+        26 => (6..14).for_each(|n| match cache.acquire(&key(n), LeaseOptions::new()) {
+            Acquired::Lead(token) if n % 2 == 0 => drop(cache.complete(token, Value::new(2))),
+            Acquired::Lead(token) => drop(cache.abandon(token)),
+            acquired => drop(acquired),
+        }),
+        _ => {
+            let keys: Vec<_> = (0..12).map(key).collect();
+            let load = |keys: &[Key]| {
+                user_code(Place::Loader);
+                Ok::<_, ()>(keys.iter().map(|_| Loaded::new(Value::new(1)).tags(["t"])).collect::<Vec<_>>())
+            };
+            drop(cache.get_many_or_load(&keys, LoadOptions::new(), load));
+            cache.invalidate_tag("t");
+        }
     }
 }
 
@@ -490,6 +526,67 @@ fn g25_a_panic_in_a_drop_while_the_cache_is_dropped_loses_nothing_else() {
             assert_eq!((LIVING.with(|living| living.borrow().len()), TWICE.get()), (0, false));
         }
     }
+}
+
+#[test]
+fn g03_g24_a_listener_may_write_while_a_heavy_write_makes_way() {
+    for shards in [1, 4] {
+        finishes("a heavy write whose evictions are written back", || {
+            const CAPACITY: u64 = 5000;
+            let (fuel, home) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(None::<Cache<u64, u64>>)));
+            let (left, cache) = (fuel.clone(), home.clone());
+            let back = move |key: &u64, _: &u64, _| {
+                let spend =
+                    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+                let cache = cache.lock().unwrap().clone();
+                if let (Ok(left), Some(cache)) = (spend, cache) {
+                    // Once what takes everything: it would wait for ever for what the call around it held in hand.
+                    let weight = if left == 500 { CAPACITY } else { 1 };
+                    assert!(cache.insert(CAPACITY + key, weight).is_stored());
+                }
+            };
+            let builder = Cache::builder().capacity_weight(CAPACITY).shards(shards);
+            let cache = checked(builder.weigher(|_, weight| *weight).listener(back));
+            (0..CAPACITY).for_each(|key| assert!(cache.insert(key, 1).is_stored()));
+            *home.lock().unwrap() = Some(cache.clone());
+            for weight in [CAPACITY - 5, CAPACITY, 2000] {
+                fuel.store(1000, Ordering::Relaxed);
+                assert!(cache.insert(u64::MAX - weight, weight).is_stored());
+                assert_eq!(fuel.load(Ordering::Relaxed), 0, "the listener wrote");
+                cache.validate();
+                (0..CAPACITY).for_each(|key| assert!(cache.insert(key, 1).is_stored()));
+            }
+            *home.lock().unwrap() = None;
+        });
+    }
+}
+
+/// A value whose drop is counted, and panics.
+struct Grenade(Arc<AtomicU64>);
+
+impl Drop for Grenade {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        std::panic::panic_any(FUSE);
+    }
+}
+
+#[test]
+fn g25_g27_values_that_all_panic_when_dropped_go_one_call_at_a_time() {
+    hush();
+    finishes("a batch of values that panic when dropped", || {
+        let dropped = Arc::new(AtomicU64::new(0));
+        let cache: Cache<u64, Grenade> = Cache::builder().capacity(100).shards(1).build().unwrap();
+        (0..20).for_each(|key| assert!(cache.insert(key, Grenade(dropped.clone())).is_stored()));
+        for n in 1..=20 {
+            // The first is the call that removed them all, the others have nothing of their own to drop.
+            let call = || if n == 1 { cache.clear() } else { assert!(!cache.invalidate(&n)) };
+            assert!(catch_unwind(AssertUnwindSafe(call)).is_err(), "call {n} hears of a panic");
+            assert_eq!((dropped.load(Ordering::Relaxed), cache.stats().retired), (n, 20 - n));
+            cache.validate();
+        }
+        assert!(!cache.invalidate(&0), "and then there is peace");
+    });
 }
 
 #[test]

@@ -288,6 +288,15 @@ mod tests {
         Lifetime::After(Duration::from_secs(seconds))
     }
 
+    /// Answers at creation only.
+    struct Creation;
+
+    impl Expiry<u8, u8> for Creation {
+        fn after_create(&self, _: &u8, _: &u8) -> Lifetime {
+            after(100)
+        }
+    }
+
     /// Says which method was asked, and with what, by the lifetime it answers.
     struct Rule;
 
@@ -339,6 +348,9 @@ mod tests {
         let silent = NO_TERMS.ask(&Silent, &1, &1, Some(LIVE), NOW).deadline(BUILDER, NOW);
         assert_eq!(silent.hard, NOW + 60 * S);
         assert_eq!(NO_TERMS.deadline(Span::NEVER, NOW), Deadline::NEVER);
+        // One that knows creation only: an update is one.
+        let created = NO_TERMS.ask(&Creation, &1, &1, Some(LIVE), NOW).deadline(BUILDER, NOW);
+        assert_eq!(created.hard, NOW + 100 * S);
     }
 
     #[test]
@@ -427,6 +439,7 @@ mod tests {
         assert!(!LIVE.read(Lifetime::Default, NOW).is_earlier_than(LIVE));
         assert!(Deadline::NEVER.read(after(1), NOW).is_earlier_than(Deadline::NEVER));
         assert!(!Deadline::NEVER.is_earlier_than(LIVE));
+        assert!(!LIVE.is_earlier_than(LIVE));
     }
 
     #[test]

@@ -45,8 +45,8 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 
 /// A source of monotonic time.
 ///
-/// The cache asks for the time at most once an operation, and not at all when it reads an entry
-/// that has no deadline. No lock is held while it asks.
+/// The cache asks for the time at most once an operation (a load is several), and not at all when it
+/// reads an entry that has no deadline. No lock is held while it asks.
 ///
 /// ```
 /// use std::time::Duration;
@@ -310,6 +310,15 @@ mod tests {
             std::thread::sleep(Duration::from_millis(30));
             assert!(source.now() - start >= 10_000_000, "{source:?}");
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn g09_the_coarse_ticker_reads_the_coarse_clock() {
+        let ticker = CoarseTicker::new();
+        assert!(ticker.instead.is_none());
+        let (before, told, after) = (ticker.nanos(), ticker.now(), ticker.nanos());
+        assert!((before..=after).contains(&nanos(told)));
     }
 
     #[test]

@@ -185,7 +185,14 @@ impl Wheel {
     }
 
     /// Takes `index` out; does nothing if it is not in.
+    #[inline]
     pub(crate) fn cancel(&mut self, index: u32) {
+        if self.len > 0 {
+            self.unlink(index);
+        }
+    }
+
+    fn unlink(&mut self, index: u32) {
         let Node { next, prev, bucket } = self.nodes.get(index);
         if bucket == NOWHERE {
             return;
@@ -233,7 +240,7 @@ impl Wheel {
                 let deadline = deadline_of(index);
                 if deadline <= now {
                     fire(index);
-                } else if deadline != NEVER {
+                } else if deadline != NEVER && !cfg!(seeded = "lost_expiry") {
                     let bucket = self.bucket_of(tick_of(deadline));
                     self.link(index, bucket);
                 }

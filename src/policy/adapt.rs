@@ -28,7 +28,7 @@
 //! few capacities of accesses.
 
 use super::plan::{Plan, Rule};
-use super::{Eviction, Policy, Residents};
+use super::{Eviction, Link, Policy, Residents};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -152,9 +152,9 @@ struct Shadow {
     score: f32,
 }
 
-/// The entries of a shadow: a hash and a use counter each.
+/// The entries of a shadow: a hash, a use counter, a link and a note each.
 #[derive(Debug, Default)]
-struct Ghosts(Vec<(u32, Cell<u8>)>);
+struct Ghosts(Vec<(u32, Cell<u8>, Link, Cell<u8>)>);
 
 impl Residents for Ghosts {
     fn hash(&self, index: u32) -> u32 {
@@ -172,6 +172,18 @@ impl Residents for Ghosts {
     fn take_use(&self, index: u32) {
         let uses = &self.0[index as usize].1;
         uses.set(uses.get().saturating_sub(1));
+    }
+
+    fn note(&self, index: u32) -> u8 {
+        self.0[index as usize].3.get()
+    }
+
+    fn set_note(&self, index: u32, note: u8) {
+        self.0[index as usize].3.set(note);
+    }
+
+    fn link(&self, index: u32) -> &Link {
+        &self.0[index as usize].2
     }
 }
 
@@ -206,7 +218,7 @@ impl Shadow {
     }
 
     fn insert(&mut self, hash: u32) {
-        let ghost = (hash, Cell::new(0));
+        let ghost = (hash, Cell::new(0), Link::default(), Cell::new(0));
         let index = match self.free.pop() {
             Some(index) => {
                 self.residents.0[index as usize] = ghost;
@@ -230,11 +242,11 @@ impl Shadow {
 
     /// Drops the keys that are not sampled any more.
     fn retain(&mut self, mask: u32) {
-        let Self { eviction, table, free, .. } = self;
+        let Self { eviction, table, free, residents, .. } = self;
         table.retain(|hash, &mut index| {
             let keep = hash & mask == 0;
             if !keep {
-                eviction.remove(index, 1);
+                eviction.remove(index, 1, residents);
                 free.push(index);
             }
             keep
@@ -304,13 +316,73 @@ mod tests {
     #[test]
     fn a_thinner_sample_drops_what_is_not_in_it() {
         let mut shadows = fed(500, (0..2000).map(spread));
+        let keys = |shadow: &Shadow| shadow.table.keys().copied().collect::<Vec<u32>>();
+        let before: Vec<_> = shadows.shadows.iter().map(keys).collect();
         shadows.set_capacity(2000);
         let mask = shadows.mask as u32;
-        for shadow in &shadows.shadows {
+        for (shadow, before) in shadows.shadows.iter().zip(before) {
             assert!(shadow.table.keys().all(|hash| hash & mask == 0));
+            assert!(before.iter().all(|hash| hash & mask != 0 || shadow.table.contains_key(hash)));
             assert_eq!(shadow.eviction.len(), shadow.table.len());
             shadow.eviction.check(&shadow.residents).unwrap();
         }
+    }
+
+    #[test]
+    fn what_teaches_nothing_is_ignored() {
+        let mut small = Shadows::new(FEWEST_ENTRIES - 1, 1);
+        small.access(0, 1);
+        assert!(small.shadows.is_empty());
+        let mut large = Shadows::new(1 << 20, 1);
+        large.access(large.sample_mask() ^ 1, 1);
+        assert!(large.shadows.is_empty(), "not in the sample");
+        large.access(large.sample_mask() + 1, 1);
+        assert_eq!(large.shadows.len(), PLANS.len());
+        assert_eq!(fed(FEWEST_ENTRIES, 0..1).shadows.len(), PLANS.len());
+    }
+
+    #[test]
+    fn a_decision_falls_due_four_times_in_a_capacity_of_accesses() {
+        assert_eq!(fed(100, 0..24).accesses, 24);
+        assert_eq!(fed(100, 0..25).accesses, 0);
+        assert_eq!(fed(100, 0..49).accesses, 24);
+    }
+
+    #[test]
+    fn the_best_is_followed_when_it_leads_by_more_than_the_margin() {
+        let mut shadows = fed(100, 0..1);
+        // Of a thousand accesses: the margin is five hits.
+        let mut decide = |hits: u32, others: u32| {
+            for shadow in &mut shadows.shadows {
+                (shadow.hits, shadow.score) = (others, 0.0);
+            }
+            shadows.shadows[2].hits = hits;
+            (shadows.accesses, shadows.total) = (1000, 0.0);
+            shadows.decide();
+            (shadows.chosen, shadows.accesses, shadows.shadows[2].hits)
+        };
+        assert_eq!(decide(15, 10), (0, 0, 0));
+        assert_eq!(decide(16, 10), (2, 0, 0));
+        assert_eq!(decide(1, 5), (2, 0, 0), "nor is it left for less");
+        (shadows.accesses, shadows.total) = (50, 100.0);
+        (shadows.shadows[0].hits, shadows.shadows[0].score) = (5, 10.0);
+        shadows.decide();
+        assert_eq!(shadows.total, 100.0 * DECAY + 50.0);
+        assert_eq!(shadows.shadows[0].score, 10.0 * DECAY + 5.0);
+    }
+
+    #[test]
+    fn a_shadow_counts_hits_and_uses() {
+        let mut shadow = Shadow::new(PLANS[0], 1);
+        for hash in [7, 9, 7, 7, 9, 7, 7] {
+            shadow.access(hash, 10);
+        }
+        let uses = |hash| {
+            let index = shadow.table[&hash];
+            assert_eq!(shadow.residents.hash(index), hash);
+            shadow.residents.uses(index)
+        };
+        assert_eq!((uses(7), uses(9), shadow.hits), (3, 1, 5));
     }
 
     #[test]

@@ -5,39 +5,38 @@
 
 use super::Residents;
 use super::hand::turn;
-use super::queue::{Links, Queue, Tag};
+use super::queue::{Queue, Tag};
 
 /// Plain CLOCK: one queue and a hand.
 #[derive(Debug)]
 pub(crate) struct Clock {
-    links: Links,
     queue: Queue,
 }
 
 impl Clock {
     pub(crate) const fn new() -> Self {
-        Self { links: Links::new(), queue: Queue::new(Tag::Main) }
+        Self { queue: Queue::new(Tag::Main) }
     }
 
     pub(crate) fn insert(&mut self, index: u32, r: &impl Residents) {
-        self.links.reserve(index);
-        self.queue.push_front(&mut self.links, index, r.weight(index));
+        self.queue.push_front(index, r);
     }
 
     pub(crate) fn replace(&mut self, old: u32, new: u32, old_weight: u64, r: &impl Residents) {
-        self.links.reserve(new);
-        self.queue.replace(&mut self.links, (old, old_weight), (new, r.weight(new)));
+        if r.link(old).tag().is_some() {
+            self.queue.replace(old, old_weight, new, r);
+        }
     }
 
-    pub(crate) fn remove(&mut self, index: u32, weight: u64) {
-        if self.links.tag(index).is_some() {
-            self.queue.unlink(&mut self.links, index, weight);
+    pub(crate) fn remove(&mut self, index: u32, weight: u64, r: &impl Residents) {
+        if r.link(index).tag().is_some() {
+            self.queue.unlink(index, weight, r);
         }
     }
 
     pub(crate) fn victim(&mut self, r: &impl Residents) -> Option<u32> {
-        let victim = turn(&mut self.queue, &mut self.links, r, |_| ())?;
-        self.queue.unlink(&mut self.links, victim, r.weight(victim));
+        let victim = turn(&mut self.queue, r, |_| ())?;
+        self.queue.unlink(victim, r.weight(victim), r);
         Some(victim)
     }
 
@@ -50,7 +49,7 @@ impl Clock {
     }
 
     pub(crate) fn check(&self, r: &impl Residents) -> Result<(), String> {
-        self.queue.check(&self.links, r)
+        self.queue.check(r)
     }
 }
 
@@ -68,5 +67,15 @@ mod tests {
         assert_eq!(clock.victim(&table), Some(1));
         assert_eq!(clock.victim(&table), Some(2));
         assert_eq!((clock.victim(&table), clock.victim(&table)), (Some(0), None));
+    }
+
+    #[test]
+    fn the_validator_sees_a_weight_that_changed_behind_its_back() {
+        let table = Table::new(3);
+        let mut clock = Clock::new();
+        (0..3).for_each(|index| clock.insert(index, &table));
+        assert_eq!(clock.check(&table), Ok(()));
+        table.set_weight(1, 5);
+        assert!(clock.check(&table).is_err());
     }
 }

@@ -16,8 +16,8 @@
 //! | room is needed | [`Eviction::victim`], until there is enough |
 //! | a sampled miss, or a sampled hit that raised a counter | [`Shadows::access`] |
 //!
-//! Costs: each call does a bounded number of steps, given in the files [`tinylfu`] and [`clock`]; 8 bytes of links and
-//! 8 of sketch an entry; nothing before the first insertion.
+//! Costs: each call does a bounded number of steps, given in the files [`tinylfu`] and [`clock`]; 8 bytes of links in the
+//! entry and 8 of sketch; nothing before the first insertion.
 
 pub(crate) mod adapt;
 pub(crate) mod clock;
@@ -29,10 +29,9 @@ pub(crate) mod sketch;
 pub(crate) mod tinylfu;
 
 pub(crate) use adapt::Shadows;
-pub(crate) use queue::MAX_INDEX;
+pub(crate) use queue::{Link, MAX_INDEX};
 
 use clock::Clock;
-use plan::Plan;
 use tinylfu::TinyLfu;
 
 /// What a policy may ask about the entries it holds.
@@ -45,6 +44,13 @@ pub(crate) trait Residents {
     fn uses(&self, index: u32) -> u8;
     /// Lowers the use counter by one, if it is not zero. May lose a race with a reader.
     fn take_use(&self, index: u32);
+    /// What the policy noted of the entry: 0 to 15; 0 at first.
+    fn note(&self, index: u32) -> u8;
+    /// Notes it.
+    fn set_note(&self, index: u32, note: u8);
+    /// The entry's place in the policy's queues: in none when it is inserted, and the policy's alone until it is
+    /// forgotten.
+    fn link(&self, index: u32) -> &Link;
 }
 
 /// Which entry a full cache gives up: chosen when the cache is built.
@@ -94,15 +100,24 @@ impl Eviction {
         delegate!(self, policy => policy.insert(index, r));
     }
 
-    /// Gives `new` the place of `old`, whose weight was `old_weight`. They may be the same index. `r` need not know
-    /// `old` any more. Not counted as a use: the caller sets the use counter of `new` as it sees fit.
+    /// Fetches the memory that an insertion of this hash, and an eviction for it, will need. The hash of the entry that
+    /// is likely to be evicted.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u32, r: &impl Residents) -> Option<u32> {
+        match self {
+            Self::TinyLfu(policy) => policy.prefetch(hash, r),
+            Self::Clock(_) => None,
+        }
+    }
+
+    /// Gives `new` the place of `old`, whose weight was `old_weight`. They may be the same index. Not counted as a use: the caller sets the use counter of `new` as it sees fit.
     pub(crate) fn replace(&mut self, old: u32, new: u32, old_weight: u64, r: &impl Residents) {
         delegate!(self, policy => policy.replace(old, new, old_weight, r));
     }
 
     /// Forgets an entry of the given weight: a removal or an expiry. Nothing happens if it is not held.
-    pub(crate) fn remove(&mut self, index: u32, weight: u64) {
-        delegate!(self, policy => policy.remove(index, weight));
+    pub(crate) fn remove(&mut self, index: u32, weight: u64, r: &impl Residents) {
+        delegate!(self, policy => policy.remove(index, weight, r));
     }
 
     /// Chooses the entry to evict and forgets it. `None` only if nothing is held.
@@ -112,13 +127,15 @@ impl Eviction {
 
     /// Sets how new entries are treated, as [`Shadows::window`] says: their share of the weight, plus the number of a
     /// rule of admission (`plan`). Nothing is moved now. A policy without a window ignores it.
+    #[inline]
     pub(crate) fn set_window(&mut self, number: f32) {
         if let Self::TinyLfu(policy) = self {
-            policy.set_plan(Plan::from_number(number));
+            policy.set_plan(number);
         }
     }
 
     /// Does up to `budget` steps of pending work. Never needed for correctness.
+    #[inline]
     pub(crate) fn tend(&mut self, budget: usize) {
         if let Self::TinyLfu(policy) = self {
             policy.tend(budget);
@@ -148,16 +165,23 @@ mod tests {
     use std::cell::Cell;
     use std::collections::HashSet;
 
-    /// Entries for tests: their weights and use counters.
+    /// Weight, uses, link and note.
+    type Row = (Cell<u64>, Cell<u8>, Link, Cell<u8>);
+
+    /// Entries for tests.
     pub(super) struct Table {
-        entries: Vec<(Cell<u64>, Cell<u8>)>,
+        entries: Vec<Row>,
         hot: Cell<bool>,
     }
 
     impl Table {
         pub(super) fn new(len: usize) -> Self {
-            let entry = || (Cell::new(1), Cell::new(0));
+            let entry = || (Cell::new(1), Cell::new(0), Link::default(), Cell::new(0));
             Self { entries: std::iter::repeat_with(entry).take(len).collect(), hot: Cell::new(false) }
+        }
+
+        pub(super) fn set_weight(&self, index: u32, weight: u64) {
+            self.entries[index as usize].0.set(weight);
         }
 
         pub(super) fn set_uses(&self, index: u32, uses: u8) {
@@ -187,6 +211,40 @@ mod tests {
             let uses = &self.entries[index as usize].1;
             uses.set(uses.get().saturating_sub(1));
         }
+
+        fn link(&self, index: u32) -> &Link {
+            &self.entries[index as usize].2
+        }
+
+        fn note(&self, index: u32) -> u8 {
+            self.entries[index as usize].3.get()
+        }
+
+        fn set_note(&self, index: u32, note: u8) {
+            self.entries[index as usize].3.set(note);
+        }
+    }
+
+    #[test]
+    fn the_window_is_as_large_as_was_set() {
+        for (number, expected) in [(0.0, 4..=6), (0.9, 90..=99)] {
+            let table = Table::new(100);
+            let mut policy = Eviction::new(Policy::ClockTinyLfu, 5);
+            policy.set_window(number);
+            (0..100).for_each(|index| policy.insert(index, &table));
+            let window =
+                (0..100).filter(|&index| table.link(index).tag() == Some(queue::Tag::Window)).count();
+            assert!(expected.contains(&window), "{window}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_knows_tells_who_is_likely_to_leave() {
+        let table = Table::new(100);
+        let [mut tiny, mut clock] = [Policy::ClockTinyLfu, Policy::Clock].map(|kind| Eviction::new(kind, 5));
+        (7..9).for_each(|index| tiny.insert(index, &table));
+        (20..22).for_each(|index| clock.insert(index, &table));
+        assert_eq!((tiny.prefetch(1, &table), clock.prefetch(1, &table)), (Some(table.hash(7)), None));
     }
 
     #[derive(Debug, Clone)]
@@ -235,7 +293,7 @@ mod tests {
                         held.insert(new);
                     },
                     Op::Remove(index) => {
-                        policy.remove(index, table.weight(index));
+                        policy.remove(index, table.weight(index), &table);
                         held.remove(&index);
                     }
                     Op::Use(index, uses) => table.set_uses(index, uses),

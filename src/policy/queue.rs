@@ -1,7 +1,8 @@
-//! `Queue`: a doubly linked list of slab indices; the links of all queues of one policy lie in one `Links`.
+//! `Queue`: a doubly linked list of entries, threaded through the entries themselves.
 //!
-//! An entry is in at most one queue at a time, so two words an entry serve every queue: 8 bytes. The two
-//! topmost bits that a slab index does not need hold what would otherwise be a third word:
+//! An entry is in at most one queue at a time, so one [`Link`] an entry serves every queue of a policy: 8 bytes, in the
+//! cache line that the policy reads the use counter from. The two topmost bits that a slab index does not need hold
+//! what would otherwise be a third word:
 //!
 //! ```text
 //! prev: [ queue: 1 | index of the neighbour nearer the front, NIL at the front : 31 ]
@@ -9,7 +10,7 @@
 //! ```
 //!
 //! Entries join at the front and leave at the back, or from anywhere (a removal). All operations are O(1); none
-//! allocates but `Links::reserve`, which the insertion of an entry calls.
+//! allocates.
 //!
 //! Invariants (checked by `Queue::check`): following `next` from the front and `prev` from the back visits the same
 //! `len` linked entries tagged with this queue; their weights sum to `weight`.
@@ -18,7 +19,7 @@
 //! memory but the lists; debug builds assert.
 
 use super::Residents;
-use crate::pages::Pages;
+use crate::sync::owner::{AtomicU32, Ordering::Relaxed};
 
 const TAG: u32 = 1 << 31;
 const NIL: u32 = TAG - 1;
@@ -26,15 +27,18 @@ const NIL: u32 = TAG - 1;
 /// The largest slab index a policy can hold.
 pub(crate) const MAX_INDEX: u32 = NIL - 1;
 
-#[derive(Debug, Clone, Copy)]
-struct Link {
-    prev: u32,
-    next: u32,
+/// An entry's place in a queue. Touched by its policy alone, under the lock of the shard; atomic words only because
+/// readers look at the rest of the entry meanwhile.
+#[derive(Debug)]
+pub(crate) struct Link {
+    prev: AtomicU32,
+    next: AtomicU32,
 }
 
 impl Default for Link {
+    /// In no queue.
     fn default() -> Self {
-        Self { prev: NIL, next: NIL }
+        Self { prev: AtomicU32::new(NIL), next: AtomicU32::new(NIL) }
     }
 }
 
@@ -56,48 +60,42 @@ impl Tag {
     }
 }
 
-/// The links of every entry of a policy.
-#[derive(Debug, Clone)]
-pub(crate) struct Links(Pages<Link>);
-
-impl Links {
-    /// No links yet; allocates nothing.
-    pub(crate) const fn new() -> Self {
-        Self(Pages::new(12))
-    }
-
-    /// Makes room for the links of `index`.
-    pub(crate) fn reserve(&mut self, index: u32) {
-        debug_assert!(index <= MAX_INDEX);
-        self.0.grow_to(index as usize + 1);
-    }
-
-    /// The queue that `index` is in, if any.
-    pub(crate) fn tag(&self, index: u32) -> Option<Tag> {
-        let link = self.0.get(index as usize)?;
-        match (link.next & TAG, link.prev & TAG) {
+impl Link {
+    /// The queue that the entry is in, if any.
+    #[inline]
+    pub(crate) fn tag(&self) -> Option<Tag> {
+        match (self.next.load(Relaxed) & TAG, self.prev.load(Relaxed) & TAG) {
             (0, _) => None,
             (_, 0) => Some(Tag::Window),
             _ => Some(Tag::Main),
         }
     }
 
-    fn prev(&self, index: u32) -> u32 {
-        self.0[index as usize].prev & NIL
+    #[inline]
+    fn prev(&self) -> u32 {
+        self.prev.load(Relaxed) & NIL
     }
 
-    fn next(&self, index: u32) -> u32 {
-        self.0[index as usize].next & NIL
+    #[inline]
+    fn next(&self) -> u32 {
+        self.next.load(Relaxed) & NIL
     }
 
-    fn set_prev(&mut self, index: u32, to: u32) {
-        let link = &mut self.0[index as usize];
-        link.prev = (link.prev & TAG) | to;
+    #[inline]
+    fn set_prev(&self, to: u32) {
+        self.prev.store((self.prev.load(Relaxed) & TAG) | to, Relaxed);
     }
 
-    fn set_next(&mut self, index: u32, to: u32) {
-        let link = &mut self.0[index as usize];
-        link.next = (link.next & TAG) | to;
+    #[inline]
+    fn set_next(&self, to: u32) {
+        self.next.store((self.next.load(Relaxed) & TAG) | to, Relaxed);
+    }
+
+    /// Both words, as they stand.
+    #[inline]
+    fn set(&self, prev: u32, next: u32) {
+        self.prev.store(prev, Relaxed);
+        self.next.store(next, Relaxed);
     }
 }
 
@@ -132,89 +130,98 @@ impl Queue {
         (self.back != NIL).then_some(self.back)
     }
 
+    /// The neighbour that the oldest entry will leave behind.
+    #[inline]
+    pub(crate) fn prefetch_before(&self, index: u32, r: &impl Residents) {
+        match r.link(index).prev() {
+            NIL => {}
+            prev => crate::sync::prefetch(r.link(prev)),
+        }
+    }
+
     /// Adds an entry that is in no queue.
-    pub(crate) fn push_front(&mut self, links: &mut Links, index: u32, weight: u64) {
-        debug_assert_eq!(links.tag(index), None, "{index} is in a queue already");
-        links.0[index as usize] = Link { prev: self.tag.bit() | NIL, next: TAG | self.front };
+    #[inline]
+    pub(crate) fn push_front(&mut self, index: u32, r: &impl Residents) {
+        debug_assert_eq!(r.link(index).tag(), None, "{index} is in a queue already");
+        r.link(index).set(self.tag.bit() | NIL, TAG | self.front);
         match self.front {
             NIL => self.back = index,
-            front => links.set_prev(front, index),
+            front => r.link(front).set_prev(index),
         }
         self.front = index;
         self.len += 1;
-        self.weight = self.weight.saturating_add(weight);
+        self.weight = self.weight.saturating_add(r.weight(index));
     }
 
-    /// Takes an entry of this queue out of it.
-    pub(crate) fn unlink(&mut self, links: &mut Links, index: u32, weight: u64) {
-        debug_assert_eq!(links.tag(index), Some(self.tag), "{index} is not in this queue");
-        let (prev, next) = (links.prev(index), links.next(index));
-        self.join(links, prev, next);
-        links.0[index as usize] = Link::default();
+    /// Takes an entry of this queue, which weighs `weight`, out of it.
+    #[inline]
+    pub(crate) fn unlink(&mut self, index: u32, weight: u64, r: &impl Residents) {
+        debug_assert_eq!(r.link(index).tag(), Some(self.tag), "{index} is not in this queue");
+        let link = r.link(index);
+        self.join(link.prev(), link.next(), r);
+        link.set(NIL, NIL);
         self.len = self.len.saturating_sub(1);
         self.weight = self.weight.saturating_sub(weight);
     }
 
     /// Moves the oldest entry to the front: one step of a CLOCK's hand.
-    pub(crate) fn rotate(&mut self, links: &mut Links) {
+    pub(crate) fn rotate(&mut self, r: &impl Residents) {
         let back = self.back;
         if back == self.front {
             return;
         }
-        let prev = links.prev(back);
-        self.join(links, prev, NIL);
-        links.set_prev(back, NIL);
-        links.set_next(back, self.front);
-        links.set_prev(self.front, back);
+        let link = r.link(back);
+        self.join(link.prev(), NIL, r);
+        link.set_prev(NIL);
+        link.set_next(self.front);
+        r.link(self.front).set_prev(back);
         self.front = back;
     }
 
-    /// Puts `new`, which is in no queue, where `old` was, and gives it its weight.
-    pub(crate) fn replace(
-        &mut self,
-        links: &mut Links,
-        (old, old_weight): (u32, u64),
-        (new, new_weight): (u32, u64),
-    ) {
-        self.weight = self.weight.saturating_sub(old_weight).saturating_add(new_weight);
+    /// Puts `new`, which is in no queue, where `old`, which weighed `old_weight`, was.
+    pub(crate) fn replace(&mut self, old: u32, old_weight: u64, new: u32, r: &impl Residents) {
+        self.weight = self.weight.saturating_sub(old_weight).saturating_add(r.weight(new));
         if old == new {
             return;
         }
-        debug_assert_eq!(links.tag(old), Some(self.tag), "{old} is not in this queue");
-        debug_assert_eq!(links.tag(new), None, "{new} is in a queue already");
-        let (prev, next) = (links.prev(old), links.next(old));
-        links.0[new as usize] = links.0[old as usize];
-        links.0[old as usize] = Link::default();
-        self.join(links, prev, new);
-        self.join(links, new, next);
+        debug_assert_eq!(r.link(old).tag(), Some(self.tag), "{old} is not in this queue");
+        debug_assert_eq!(r.link(new).tag(), None, "{new} is in a queue already");
+        let (before, after) = (r.link(old), r.link(new));
+        let (prev, next) = (before.prev(), before.next());
+        after.set(before.prev.load(Relaxed), before.next.load(Relaxed));
+        before.set(NIL, NIL);
+        self.join(prev, new, r);
+        self.join(new, next, r);
     }
 
     /// Makes `prev` and `next` neighbours; NIL stands for the end of the queue.
-    fn join(&mut self, links: &mut Links, prev: u32, next: u32) {
+    #[inline]
+    fn join(&mut self, prev: u32, next: u32, r: &impl Residents) {
         match prev {
             NIL => self.front = next,
-            _ => links.set_next(prev, next),
+            _ => r.link(prev).set_next(next),
         }
         match next {
             NIL => self.back = prev,
-            _ => links.set_prev(next, prev),
+            _ => r.link(next).set_prev(prev),
         }
     }
 
     /// The entries from the front to the back.
-    pub(crate) fn iter<'a>(&self, links: &'a Links) -> impl Iterator<Item = u32> + use<'a> {
+    pub(crate) fn iter<'r>(&self, r: &'r impl Residents) -> impl Iterator<Item = u32> + 'r {
         let first = (self.front != NIL).then_some(self.front);
-        std::iter::successors(first, |&index| Some(links.next(index)).filter(|&next| next != NIL))
+        std::iter::successors(first, |&index| Some(r.link(index).next()).filter(|&next| next != NIL))
     }
 
     /// Walks the whole queue and says what is wrong with it. O(n).
-    pub(crate) fn check(&self, links: &Links, r: &impl Residents) -> Result<(), String> {
+    pub(crate) fn check(&self, r: &impl Residents) -> Result<(), String> {
         let (mut len, mut weight, mut prev) = (0, 0_u64, NIL);
-        for index in self.iter(links).take(self.len + 1) {
-            if links.tag(index) != Some(self.tag) {
-                return Err(format!("{index} in {:?} is tagged {:?}", self.tag, links.tag(index)));
+        for index in self.iter(r).take(self.len + 1) {
+            let link = r.link(index);
+            if link.tag() != Some(self.tag) {
+                return Err(format!("{index} in {:?} is tagged {:?}", self.tag, link.tag()));
             }
-            if links.prev(index) != prev {
+            if link.prev() != prev {
                 return Err(format!("{index} in {:?} does not point back to {prev}", self.tag));
             }
             (len, weight, prev) = (len + 1, weight.saturating_add(r.weight(index)), index);
@@ -235,20 +242,33 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::VecDeque;
 
-    /// Entry `i` weighs what the list says.
-    struct Weights(Vec<u64>);
+    /// Entry `i` weighs what the list says; after the last one it begins anew.
+    struct Weights(Vec<(u64, Link)>);
 
     impl Residents for Weights {
         fn hash(&self, _: u32) -> u32 {
             0
         }
         fn weight(&self, index: u32) -> u64 {
-            self.0[index as usize]
+            self.row(index).0
         }
         fn uses(&self, _: u32) -> u8 {
             0
         }
         fn take_use(&self, _: u32) {}
+        fn note(&self, _: u32) -> u8 {
+            0
+        }
+        fn set_note(&self, _: u32, _: u8) {}
+        fn link(&self, index: u32) -> &Link {
+            &self.row(index).1
+        }
+    }
+
+    impl Weights {
+        fn row(&self, index: u32) -> &(u64, Link) {
+            &self.0[index as usize % self.0.len()]
+        }
     }
 
     #[derive(Debug, Clone)]
@@ -271,51 +291,78 @@ mod tests {
 
     #[test]
     fn a_tag_is_none_before_and_after() {
-        let (mut links, mut queue) = (Links::new(), Queue::new(Tag::Main));
-        assert_eq!(links.tag(3), None);
-        links.reserve(3);
-        assert_eq!(links.tag(3), None);
-        queue.push_front(&mut links, 3, 1);
-        assert_eq!((links.tag(3), queue.back()), (Some(Tag::Main), Some(3)));
-        queue.unlink(&mut links, 3, 1);
-        assert_eq!((links.tag(3), queue.back(), queue.len()), (None, None, 0));
+        let r = Weights((0..4).map(|weight| (weight, Link::default())).collect());
+        let mut queue = Queue::new(Tag::Main);
+        assert_eq!(r.link(3).tag(), None);
+        queue.push_front(3, &r);
+        assert_eq!((r.link(3).tag(), queue.back()), (Some(Tag::Main), Some(3)));
+        queue.unlink(3, 3, &r);
+        assert_eq!((r.link(3).tag(), queue.back(), queue.len()), (None, None, 0));
+    }
+
+    #[test]
+    fn the_largest_index_is_not_taken_for_an_end() {
+        let r = Weights((0..5).map(|weight| (weight, Link::default())).collect());
+        let other = (MAX_INDEX + 1) % 5;
+        for tag in [Tag::Window, Tag::Main] {
+            let mut queue = Queue::new(tag);
+            queue.push_front(MAX_INDEX, &r);
+            queue.push_front(other, &r);
+            assert!(queue.iter(&r).eq([other, MAX_INDEX]));
+            queue.rotate(&r);
+            assert!(queue.iter(&r).eq([MAX_INDEX, other]));
+            assert_eq!(queue.check(&r), Ok(()));
+            for index in [other, MAX_INDEX] {
+                assert_eq!(queue.back(), Some(index));
+                queue.unlink(index, r.weight(index), &r);
+            }
+            assert_eq!(queue.back(), None);
+        }
+    }
+
+    #[test]
+    fn the_validator_sees_a_list_that_goes_on_after_its_back() {
+        let r = Weights((0..3).map(|weight| (weight, Link::default())).collect());
+        let mut queue = Queue::new(Tag::Main);
+        (0..2).for_each(|index| queue.push_front(index, &r));
+        assert_eq!(queue.check(&r), Ok(()));
+        r.link(0).set_next(2);
+        assert!(queue.check(&r).is_err());
     }
 
     proptest! {
         #[test]
         fn two_queues_on_the_same_links_match_two_deques(ops in prop::collection::vec(op(), 1..200)) {
-            let mut links = Links::new();
-            links.reserve(23);
             let mut queues = [Queue::new(Tag::Window), Queue::new(Tag::Main)];
             let mut models = [VecDeque::new(), VecDeque::new()];
-            let mut r = Weights((0..24).collect());
+            let mut r = Weights((0..24).map(|weight| (weight, Link::default())).collect());
             let held = |models: &[VecDeque<u32>; 2], index| models.iter().position(|model| model.contains(&index));
             for op in ops {
                 match op {
                     Op::Push(index, main) if held(&models, index).is_none() => {
-                        queues[usize::from(main)].push_front(&mut links, index, r.weight(index));
+                        queues[usize::from(main)].push_front(index, &r);
                         models[usize::from(main)].push_front(index);
                     }
                     Op::Unlink(index) => if let Some(at) = held(&models, index) {
-                        queues[at].unlink(&mut links, index, r.weight(index));
+                        queues[at].unlink(index, r.weight(index), &r);
                         models[at].retain(|&other| other != index);
                     },
                     Op::Rotate(main) => {
-                        queues[usize::from(main)].rotate(&mut links);
+                        queues[usize::from(main)].rotate(&r);
                         models[usize::from(main)].rotate_right(usize::from(!models[usize::from(main)].is_empty()));
                     }
                     Op::Replace(old, new, weight) => if let Some(at) = held(&models, old)
                         && (old == new || held(&models, new).is_none()) {
                             let before = r.weight(old);
-                            r.0[new as usize] = weight;
-                            queues[at].replace(&mut links, (old, before), (new, weight));
+                            r.0[new as usize].0 = weight;
+                            queues[at].replace(old, before, new, &r);
                             models[at].iter_mut().filter(|index| **index == old).for_each(|index| *index = new);
                         },
                     Op::Push(..) => {}
                 }
                 for (queue, model) in queues.iter().zip(&models) {
-                    prop_assert_eq!(queue.check(&links, &r), Ok(()));
-                    prop_assert!(queue.iter(&links).eq(model.iter().copied()));
+                    prop_assert_eq!(queue.check(&r), Ok(()));
+                    prop_assert!(queue.iter(&r).eq(model.iter().copied()));
                     prop_assert_eq!(queue.back(), model.back().copied());
                 }
             }

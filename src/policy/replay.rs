@@ -3,7 +3,7 @@
 //! For tests and for study: what hit ratio would this capacity and this policy have on the requests I recorded? Every
 //! request is "get; on a miss, insert", every entry weighs one. It runs the code the cache runs, adaptation included.
 
-use super::{Eviction, Policy, Residents, Shadows};
+use super::{Eviction, Link, Policy, Residents, Shadows};
 use std::cell::Cell;
 use std::collections::HashMap;
 
@@ -118,7 +118,8 @@ impl Replay {
             self.table.remove(&self.entries.0[victim as usize].key);
             self.free.push(victim);
         }
-        let entry = Entry { key, hash: hash as u32, uses: Cell::new(0) };
+        let entry =
+            Entry { key, hash: hash as u32, uses: Cell::new(0), link: Link::default(), note: Cell::new(0) };
         let index = match self.free.pop() {
             Some(index) => {
                 self.entries.0[index as usize] = entry;
@@ -139,6 +140,8 @@ struct Entry {
     key: u64,
     hash: u32,
     uses: Cell<u8>,
+    link: Link,
+    note: Cell<u8>,
 }
 
 impl Entry {
@@ -172,6 +175,18 @@ impl Residents for Entries {
         let uses = &self.0[index as usize].uses;
         uses.set(uses.get().saturating_sub(1));
     }
+
+    fn note(&self, index: u32) -> u8 {
+        self.0[index as usize].note.get()
+    }
+
+    fn set_note(&self, index: u32, note: u8) {
+        self.0[index as usize].note.set(note);
+    }
+
+    fn link(&self, index: u32) -> &Link {
+        &self.0[index as usize].link
+    }
 }
 
 /// The finalizer of splitmix64: every bit of the key reaches every bit of the hash.
@@ -195,6 +210,7 @@ mod tests {
             assert!(replay.table.len() <= capacity.max(1).next_multiple_of(shards));
         }
         assert_eq!(replay.table.len(), replay.shards.iter().map(Eviction::len).sum::<usize>());
+        assert_eq!(replay.table.len() as u64, replay.shards.iter().map(Eviction::weight).sum::<u64>());
         if shards == 1 {
             replay.shards[0].check(&replay.entries).unwrap();
         }
@@ -214,6 +230,75 @@ mod tests {
         for policy in BOTH {
             let outcome = run(policy, 100, 1, (0..1000).map(|n| n % 100));
             assert_eq!((outcome.requests, outcome.hits), (1000, 900));
+        }
+    }
+
+    #[test]
+    fn a_hit_ratio_is_hits_in_parts_of_requests() {
+        assert_eq!(Outcome::default().hit_ratio(), 0.0);
+        assert_eq!(Outcome { requests: 4, hits: 1 }.hit_ratio(), 0.25);
+        let outcome = replay(Policy::Clock, 2, [1, 2, 1, 2, 3, 4, 1, 2]);
+        assert_eq!((outcome.requests, outcome.hits), (8, 2));
+    }
+
+    #[test]
+    fn a_use_counts_up_to_three() {
+        let entry = Entry { key: 0, hash: 0, uses: Cell::new(0), link: Link::default(), note: Cell::new(0) };
+        assert_eq!(
+            [(); 5].map(|()| (entry.raise(), entry.uses.get())),
+            [(true, 1), (true, 2), (true, 3), (false, 3), (false, 3)]
+        );
+    }
+
+    #[test]
+    fn entries_keep_what_a_policy_tells_them() {
+        let mut replay = Replay::new(Policy::Clock, 3, 7);
+        (0..3).for_each(|key| replay.request(key));
+        let entries = &replay.entries;
+        entries.set_note(1, 9);
+        assert_eq!([0, 1, 2].map(|index| entries.note(index)), [0, 9, 0]);
+        entries.0[2].raise();
+        entries.0[2].raise();
+        entries.take_use(2);
+        entries.take_use(1);
+        assert_eq!([0, 1, 2].map(|index| entries.uses(index)), [0, 0, 1]);
+        assert!((0..3).all(|index| entries.weight(index) == 1));
+    }
+
+    #[test]
+    fn g13_every_key_has_a_hash_of_its_own_under_every_seed() {
+        let hashes = |seed| -> Vec<u32> {
+            let mut replay = Replay::new(Policy::Clock, 1000, seed);
+            (0..1000).for_each(|key| replay.request(key));
+            (0..1000).map(|index| replay.entries.hash(index)).collect()
+        };
+        let seeds = [0, 1, 7, u64::MAX].map(hashes);
+        for hashes in &seeds {
+            assert!(std::collections::HashSet::<&u32>::from_iter(hashes).len() > 990);
+        }
+        assert!(seeds.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn every_bit_of_a_key_reaches_every_bit_of_its_hash() {
+        for from in 0..64 {
+            let mut changed = [0; 64];
+            for n in 0..200_u64 {
+                let key = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                let difference = mix(key) ^ mix(key ^ 1 << from);
+                (0..64).for_each(|to| changed[to] += difference >> to & 1);
+            }
+            assert!(changed.iter().all(|changed| (50..150).contains(changed)), "{from}: {changed:?}");
+        }
+    }
+
+    #[test]
+    fn the_shadows_see_requests_if_the_policy_adapts() {
+        for policy in BOTH {
+            let mut replay = Replay::new(policy, 100, 7);
+            let before = format!("{:?}", replay.shadows);
+            skewed(3000, 1000).for_each(|key| replay.request(key));
+            assert_eq!(format!("{:?}", replay.shadows) != before, policy == Policy::ClockTinyLfu);
         }
     }
 

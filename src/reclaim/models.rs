@@ -1,7 +1,9 @@
-//! The protocol alone, on things that know when they are freed while someone looks at them.
+//! The protocol alone, on things that know when they are freed while someone looks at them. The reclaimer by hand
+//! must pass what does not ask how it is done.
 
 use super::*;
-use crate::sync::checker::{Builder, thread};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::checker;
 use crate::sync::{Arc, Mutex, Track};
 
 /// Two places, each of which links one of the things.
@@ -51,15 +53,13 @@ impl World {
     }
 }
 
-fn model(run: impl Fn(&Arc<World>) + Sync + Send + 'static) {
-    let mut builder = Builder::new();
-    builder.max_branches = 50_000;
-    builder.check(move || run(&World::new()));
+fn model(run: impl Fn(&Arc<World>) + Sync + Send + Clone + 'static) {
+    checker::check(move || run(&World::new()));
 }
 
-fn with(world: &Arc<World>, run: impl FnOnce(&World) + 'static) -> thread::JoinHandle<()> {
+fn with(world: &Arc<World>, run: impl FnOnce(&World) + 'static) -> checker::JoinHandle<()> {
     let world = world.clone();
-    thread::spawn(move || run(&world))
+    checker::spawn(move || run(&world))
 }
 
 #[test]
@@ -106,6 +106,7 @@ fn two_collectors_cross_while_a_reader_registers() {
 }
 
 /// A thread ends, and another takes its place in the registry over.
+#[cfg(not(eager))]
 #[test]
 fn a_place_in_the_registry_changes_hands() {
     model(|world| {
@@ -122,9 +123,10 @@ fn a_place_in_the_registry_changes_hands() {
 
 /// With nobody else registered a collector makes no barrier, and none is needed: a reader that registers
 /// meanwhile makes a fence of its own. One that has registered before makes it free nothing here.
+#[cfg(not(eager))]
 #[test]
 fn a_lone_collector_needs_no_barrier() {
-    sync::NO_BARRIERS.set(true);
+    sync::BARRIERS.set(sync::Barriers::Nothing);
     model(|world| {
         let reader = with(world, |world| {
             world.look(0);
@@ -132,5 +134,18 @@ fn a_lone_collector_needs_no_barrier() {
         });
         world.replace(0, 1);
         reader.join().unwrap();
+    });
+}
+
+/// Where the system has no heavy barrier, each reader makes a fence when it enters.
+#[cfg(not(eager))]
+#[test]
+fn readers_make_their_own_fences_where_nobody_else_can() {
+    sync::BARRIERS.set(sync::Barriers::Unknown);
+    model(|world| {
+        let collector = with(world, |world| world.replace(0, 1));
+        world.look(0);
+        world.look(0);
+        collector.join().unwrap();
     });
 }

@@ -48,6 +48,17 @@ pub(crate) enum Due {
     Everything,
 }
 
+/// How much readers hold up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeldUp {
+    /// No more than may wait.
+    Little,
+    /// Far too many entries.
+    Entries,
+    /// More weight than may wait: memory beyond the budget.
+    Weight,
+}
+
 /// What one shard unlinked and has not freed.
 #[derive(Debug, Default)]
 pub(crate) struct Garbage {
@@ -55,8 +66,8 @@ pub(crate) struct Garbage {
     urgent: bool,
     /// Oldest first: tags ascend.
     sealed: VecDeque<(Tag, Batch)>,
-    /// Only a hazard word keeps these. With their tags, because a horizon that was taken before theirs
-    /// knows nothing of that hazard word.
+    /// Only a hazard word keeps these, or kept them when their turn came. With their tags, because a horizon that
+    /// was taken before theirs knows nothing of that hazard word.
     held: Vec<(Tag, u32)>,
 }
 
@@ -86,6 +97,7 @@ impl Batch {
 }
 
 impl Garbage {
+    #[inline]
     pub(crate) fn retire(&mut self, index: u32, weight: u64, limits: &Limits) {
         self.fresh.entries.push(index);
         self.fresh.weight = self.fresh.weight.saturating_add(weight);
@@ -97,19 +109,22 @@ impl Garbage {
         self.urgent = true;
     }
 
-    /// The fresh garbage, if it is due; with it comes another look at what is blocked.
-    pub(crate) fn take_due(&mut self, limits: &Limits, due: Due) -> Option<Batch> {
+    /// Is something to be freed?
+    #[inline]
+    pub(crate) fn is_due(&self, limits: &Limits, due: Due) -> bool {
         let full = self.fresh.entries.len() >= limits.entries || self.fresh.weight > limits.weight;
         let wanted = match due {
             Due::ByLimits => false,
             Due::Fresh => !self.fresh.is_empty(),
             Due::Everything => !self.is_empty(),
         };
-        if !(self.urgent || full || wanted) {
-            return None;
-        }
+        self.urgent || full || wanted
+    }
+
+    /// The fresh garbage, which is due; with it comes another look at what is blocked.
+    pub(crate) fn take(&mut self) -> Batch {
         self.urgent = false;
-        Some(std::mem::take(&mut self.fresh))
+        std::mem::take(&mut self.fresh)
     }
 
     /// A batch that was taken and not begun.
@@ -142,6 +157,13 @@ impl Garbage {
         self.held.push(entry);
     }
 
+    /// Entries that nothing keeps and that were not freed yet: the next write comes back to them.
+    pub(crate) fn put_off(&mut self, entries: impl Iterator<Item = (Tag, u32)>) {
+        let before = self.held.len();
+        self.held.extend(entries);
+        self.urgent |= self.held.len() > before;
+    }
+
     fn is_empty(&self) -> bool {
         self.fresh.is_empty() && self.sealed.is_empty() && self.held.is_empty()
     }
@@ -156,10 +178,14 @@ impl Garbage {
         self.held.len() + self.sealed.iter().map(|(_, batch)| batch.entries.len()).sum::<usize>()
     }
 
-    /// Is far more held up by readers than may wait?
-    pub(crate) fn is_held_up(&self, limits: &Limits) -> bool {
+    /// What readers hold up, beside what may wait.
+    pub(crate) fn held_up(&self, limits: &Limits) -> HeldUp {
         let weight = self.sealed.iter().fold(0u64, |sum, (_, batch)| sum.saturating_add(batch.weight));
-        self.blocked() > FAR * limits.entries || weight > limits.weight
+        match (weight > limits.weight, self.blocked() > FAR * limits.entries) {
+            (true, _) => HeldUp::Weight,
+            (false, true) => HeldUp::Entries,
+            (false, false) => HeldUp::Little,
+        }
     }
 
     /// Every entry that waits.
@@ -167,5 +193,131 @@ impl Garbage {
         let batches = std::iter::once(&self.fresh).chain(self.sealed.iter().map(|(_, batch)| batch));
         let held = self.held.iter().map(|(_, index)| *index);
         batches.flat_map(|batch| batch.entries.iter().copied()).chain(held)
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use crate::reclaim::{horizon, seal};
+
+    const LIMITS: Limits = Limits { entries: 3, weight: 10, large: 8 };
+
+    /// Entries 0, 1, 2... of these weights.
+    fn retired(weights: &[u64]) -> Garbage {
+        let mut garbage = Garbage::default();
+        (0..).zip(weights).for_each(|(index, &weight)| garbage.retire(index, weight, &LIMITS));
+        garbage
+    }
+
+    fn due(garbage: &Garbage) -> [bool; 3] {
+        [Due::ByLimits, Due::Fresh, Due::Everything].map(|due| garbage.is_due(&LIMITS, due))
+    }
+
+    /// Seals what is fresh, and looks at it with a horizon taken `before`, which therefore knows nothing of it.
+    fn seal_unseen(garbage: &mut Garbage, before: &Horizon) -> Tag {
+        let (tag, batch) = (seal(), garbage.take());
+        let ready = garbage.sort(tag, batch, before);
+        assert!(ready.entries.is_empty() && ready.tables.is_empty());
+        tag
+    }
+
+    #[test]
+    fn g27_the_limits_say_what_may_wait() {
+        assert_eq!(due(&Garbage::default()), [false; 3]);
+        for waits in [&[5, 5][..], &[7], &[0, 0]] {
+            assert_eq!(due(&retired(waits)), [false, true, true], "{waits:?}");
+        }
+        for too_much in [&[5, 6][..], &[8], &[8, 1], &[0, 0, 0]] {
+            assert_eq!(due(&retired(too_much)), [true; 3], "{too_much:?}");
+        }
+        let mut table = Garbage::default();
+        table.retire_table(Table::new(1));
+        assert_eq!(due(&table), [true; 3]);
+    }
+
+    #[test]
+    fn g27_what_was_taken_is_not_due_and_what_comes_back_is() {
+        let mut garbage = retired(&[5, 4]);
+        garbage.retire_table(Table::new(1));
+        let batch = garbage.take();
+        assert_eq!((due(&garbage), garbage.waiting()), ([false; 3], 0));
+        garbage.restore(batch);
+        assert_eq!((due(&garbage), garbage.waiting()), ([true; 3], 2));
+        let batch = garbage.take();
+        assert_eq!((batch.entries.len(), batch.weight, batch.tables.len()), (2, 9, 1));
+    }
+
+    #[test]
+    fn g27_what_readers_may_see_stays_and_comes_out_in_order() {
+        let (before, mut garbage) = (horizon(), retired(&[1]));
+        let first = seal_unseen(&mut garbage, &before);
+        assert_eq!(due(&garbage), [false, false, true]);
+        // Two threads seal in one order and come back in the other; the later one has a table too.
+        garbage.retire(1, 1, &LIMITS);
+        let (second, early) = (seal(), garbage.take());
+        garbage.retire(2, 1, &LIMITS);
+        garbage.retire_table(Table::new(1));
+        seal_unseen(&mut garbage, &before);
+        let ready = garbage.sort(second, early, &Horizon::clear());
+        assert_eq!(ready.entries.iter().map(|&(_, index)| index).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(ready.entries[..2], [(first, 0), (second, 1)]);
+        assert_eq!((ready.tables.len(), garbage.waiting()), (1, 0));
+        assert_eq!(due(&garbage), [false; 3]);
+    }
+
+    #[test]
+    fn g27_what_nobody_can_have_seen_does_not_wait_for_what_others_may() {
+        let (before, mut garbage) = (horizon(), retired(&[1]));
+        seal_unseen(&mut garbage, &before);
+        garbage.retire(1, 1, &LIMITS);
+        let batch = garbage.take();
+        assert_eq!(garbage.sort(Tag::PAST, batch, &before).entries, [(Tag::PAST, 1)]);
+        assert_eq!(garbage.each().collect::<Vec<_>>(), [0]);
+        // A table alone is garbage, too.
+        garbage.retire_table(Table::new(1));
+        seal_unseen(&mut garbage, &before);
+        let ready = garbage.sort(Tag::PAST, Batch::default(), &Horizon::clear());
+        assert_eq!((ready.entries.len(), ready.tables.len()), (1, 1));
+    }
+
+    #[test]
+    fn g27_what_a_guard_keeps_waits_alone_and_is_looked_at_again() {
+        let mut garbage = Garbage::default();
+        garbage.hold((Tag::PAST, 7));
+        assert_eq!((due(&garbage), garbage.blocked()), ([false, false, true], 1));
+        let again = garbage.sort(Tag::PAST, Batch::default(), &horizon());
+        assert_eq!((again.entries, garbage.blocked()), (vec![(Tag::PAST, 7)], 0));
+        garbage.put_off(std::iter::empty());
+        assert_eq!(due(&garbage), [false; 3]);
+        garbage.put_off([(Tag::PAST, 7)].into_iter());
+        assert_eq!(due(&garbage), [true; 3]);
+    }
+
+    #[test]
+    fn g27_everything_that_waits_is_counted() {
+        let (before, mut garbage) = (horizon(), retired(&[1]));
+        seal_unseen(&mut garbage, &before);
+        garbage.hold((Tag::PAST, 9));
+        (1..4).for_each(|index| garbage.retire(index, 1, &LIMITS));
+        assert_eq!((garbage.waiting(), garbage.blocked()), (5, 2));
+        let mut each: Vec<u32> = garbage.each().collect();
+        each.sort_unstable();
+        assert_eq!(each, [0, 1, 2, 3, 9]);
+    }
+
+    #[test]
+    fn g27_far_too_much_is_four_times_the_entries_or_more_than_the_weight() {
+        let mut many = Garbage::default();
+        (0..12).for_each(|index| many.hold((Tag::PAST, index)));
+        assert_eq!(many.held_up(&LIMITS), HeldUp::Little);
+        many.hold((Tag::PAST, 12));
+        assert_eq!(many.held_up(&LIMITS), HeldUp::Entries);
+        for (weights, held_up) in [([5, 5], HeldUp::Little), ([5, 6], HeldUp::Weight)] {
+            let (before, mut heavy) = (horizon(), retired(&weights));
+            assert_eq!(heavy.held_up(&LIMITS), HeldUp::Little, "fresh garbage is held up by nobody");
+            seal_unseen(&mut heavy, &before);
+            assert_eq!(heavy.held_up(&LIMITS), held_up);
+        }
     }
 }

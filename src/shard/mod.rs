@@ -29,21 +29,27 @@
 //!   They are moved into their row under it, which runs no user code.
 
 mod entry;
+mod eras;
 mod garbage;
 mod slab;
+mod stamps;
 mod table;
 mod write;
 
 pub(crate) use entry::{Entry, Times};
-pub(crate) use garbage::{Batch, Due, Limits};
+pub(crate) use garbage::{Batch, Due, HeldUp, Limits};
+pub(crate) use stamps::Stamp;
 pub(crate) use table::Located;
-pub(crate) use write::{Draft, Locked, STEP};
+pub(crate) use write::{Draft, Locked, Offer, STEP};
 
-use crate::policy::{Policy, Residents};
+use crate::arena::Arena;
+use crate::policy::{Link, Policy, Residents};
 use crate::reclaim::Pin;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{Mutex, Padded};
-use slab::Chunks;
+use crate::sync::{Arc, Mutex, Padded};
+use crate::tags::{Group, Membership};
+use entry::Settled;
+use slab::{Chunks, Column};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use table::Root;
@@ -102,7 +108,11 @@ pub(crate) struct Plan {
     pub(crate) weighted: bool,
     /// The time of writing is kept of every entry.
     pub(crate) dated: bool,
+    /// Reads are told to a rule.
+    pub(crate) asks: bool,
     pub(crate) limits: Limits,
+    /// Where all shards of a cache have their rows.
+    pub(crate) arena: Arc<Arena>,
 }
 
 /// One shard of a cache.
@@ -110,16 +120,26 @@ pub(crate) struct Plan {
 #[repr(align(128))]
 pub(crate) struct Shard<K, V> {
     root: Root,
+    /// Beside the root, because every hit compares its entry with it.
+    settled: Settled,
     entries: Chunks<Entry<K, V>>,
-    times: Chunks<Times>,
+    times: Column<Times>,
+    /// Of tagged entries. Written before the entry is published, taken with its key and value.
+    groups: Column<Group>,
     /// Only of a cache whose entries differ in weight.
-    weights: Option<Chunks<AtomicU64>>,
+    weights: Option<Column<AtomicU64>>,
     /// Every entry has a row of times.
     dated: bool,
     limits: Limits,
-    /// What others may know of the shard without its lock.
-    load: Padded<Load>,
-    write: Padded<Mutex<write::Write>>,
+    writers: Padded<Writers>,
+}
+
+/// What writers write: beside each other, because the lines of memory go from one writer's processor to the next one's.
+#[derive(Debug)]
+#[repr(C)]
+struct Writers {
+    load: Load,
+    write: Mutex<write::Write>,
 }
 
 /// Mirrors of the writer's figures, stored under the lock, read by anyone, relaxed.
@@ -140,29 +160,25 @@ unsafe impl<K: Send + Sync, V: Send + Sync> Sync for Shard<K, V> {}
 impl<K, V> Shard<K, V> {
     pub(crate) fn new(plan: &Plan) -> Self {
         let write = write::Write::new(plan);
-        // Chunks of about an eighth of what is expected: small for small caches, no page wasted for large.
-        let bits = match plan.expected {
-            0 => 8,
-            expected => (expected / 8).next_power_of_two().ilog2().clamp(4, 12),
-        };
         Shard {
             root: write.tables.root(),
-            entries: Chunks::new(bits),
-            times: Chunks::new(bits),
-            weights: plan.weighted.then(|| Chunks::new(bits)),
+            settled: Settled::new(plan.asks),
+            entries: Chunks::new(&plan.arena),
+            times: Column::new(&plan.arena),
+            groups: Column::new(&plan.arena),
+            weights: plan.weighted.then(|| Column::new(&plan.arena)),
             dated: plan.dated,
             limits: plan.limits,
-            load: Padded::default(),
-            write: Padded(Mutex::new(write)),
+            writers: Padded(Writers { load: Load::default(), write: Mutex::new(write) }),
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.load.entries.load(Ordering::Relaxed)
+        self.writers.load.entries.load(Ordering::Relaxed)
     }
 
     pub(crate) fn weight(&self) -> u64 {
-        self.load.weight.load(Ordering::Relaxed)
+        self.writers.load.weight.load(Ordering::Relaxed)
     }
 
     /// The entry in a row. Its lifetime is the caller's to choose within H2.
@@ -185,14 +201,44 @@ impl<K, V> Shard<K, V> {
         found.entry.is_timed().then(|| unsafe { self.times.row(found.index).as_ref() })
     }
 
-    /// Is the entry live at the time that `now` tells? It is asked only if the entry has a deadline.
+    /// The entry's group, if it has one.
+    #[inline]
+    #[allow(unsafe_code)]
+    pub(crate) fn group<'a>(&'a self, found: Found<'a, K, V>) -> Option<&'a Arc<Membership>> {
+        // SAFETY: the row of a tagged entry is filled before the entry is published, and taken when nobody looks at it (H2).
+        found.entry.is_tagged().then(|| unsafe { self.groups.row(found.index).as_ref() })?.as_ref()
+    }
+
+    /// Is there nothing for a hit on the entry to do?
     #[inline(always)]
-    pub(crate) fn is_live(&self, found: Found<'_, K, V>, now: impl FnOnce() -> u64) -> bool {
-        !found.entry.is_timed() || self.is_live_at(found, now())
+    pub(crate) fn is_settled(&self, found: Found<'_, K, V>) -> bool {
+        found.entry.is_settled(&self.settled)
+    }
+
+    /// Must a read of the entry restart an idle time, or ask the rule?
+    #[inline(always)]
+    pub(crate) fn minds_reads(&self, found: Found<'_, K, V>) -> bool {
+        found.entry.has_idle_time() || self.settled.asks()
+    }
+
+    /// Was neither everything nor a tag of the entry invalidated since it was written?
+    #[inline(always)]
+    pub(crate) fn is_current(&self, found: Found<'_, K, V>) -> bool {
+        found.entry.is_plainly_current(&self.settled) || self.is_current_by_group(found)
     }
 
     #[inline(never)]
-    fn is_live_at(&self, found: Found<'_, K, V>, now: u64) -> bool {
+    fn is_current_by_group(&self, found: Found<'_, K, V>) -> bool {
+        found.entry.is_of(self.settled.era()) && self.group(found).is_some_and(|group| group.is_current())
+    }
+
+    /// Is the entry current, and live at the time that `now` tells? It is asked only if the entry has a deadline.
+    #[inline(always)]
+    pub(crate) fn is_live(&self, found: Found<'_, K, V>, now: impl FnOnce() -> u64) -> bool {
+        self.is_current(found) && (!found.entry.is_timed() || self.is_unexpired(found, now()))
+    }
+
+    pub(crate) fn is_unexpired(&self, found: Found<'_, K, V>, now: u64) -> bool {
         self.times(found).is_none_or(|times| !found.entry.is_expired(now, times))
     }
 
@@ -220,39 +266,43 @@ impl<K, V> Shard<K, V> {
         &'a self,
         _: Inside<'a>,
         hash: u32,
-        mut matches: impl FnMut(u32, &K) -> bool,
+        mut matches: impl FnMut(&K) -> bool,
     ) -> Option<Found<'a, K, V>> {
-        let mut found = None;
         // SAFETY: `Inside` keeps tables and entries (T2, H1, H2).
         unsafe {
-            self.root.find(hash, |index| {
+            self.root.find(hash, move |index| {
                 let entry = self.entry(index);
                 entry.track.read();
-                let same = matches(index, &entry.key);
-                if same {
-                    found = Some(Found { index, entry });
-                }
-                same
-            });
+                (entry.hash == hash && matches(&entry.key)).then_some(Found { index, entry })
+            })
         }
-        found
     }
 
     /// As [`find`](Self::find), with what a writer needs to confirm it under the lock.
+    #[inline]
+    #[allow(unsafe_code)]
     pub(crate) fn sight<'a>(
         &'a self,
-        inside: Inside<'a>,
+        _: Inside<'a>,
         hash: u32,
         mut matches: impl FnMut(&K) -> bool,
     ) -> (Sighting, Option<Found<'a, K, V>>) {
         let mut rejected = Vec::new();
-        let found = self.find(inside, hash, |index, key| {
-            let same = matches(key);
-            if !same {
-                rejected.push(index);
-            }
-            same
-        });
+        // SAFETY: as in `find`.
+        let found = unsafe {
+            self.root.find(hash, |index| {
+                let entry = self.entry(index);
+                entry.track.read();
+                if entry.hash != hash {
+                    return None;
+                }
+                let same = matches(&entry.key);
+                if !same {
+                    rejected.push(index);
+                }
+                same.then_some(Found { index, entry })
+            })
+        };
         (Sighting { index: found.map(|found| found.index), rejected }, found)
     }
 
@@ -265,8 +315,8 @@ impl<K, V> Shard<K, V> {
         found: &mut Vec<Found<'a, K, V>>,
     ) -> Option<u32> {
         let mut indices = Vec::new();
-        // SAFETY: `Inside` (T2).
-        let hash = unsafe { self.root.next_hash(from, &mut indices) }?;
+        // SAFETY: `Inside` (T2, H1).
+        let hash = unsafe { self.root.next_hash(from, |index| self.entry(index).hash, &mut indices) }?;
         indices.sort_unstable();
         indices.dedup();
         // SAFETY: `Inside` (H1, H2).
@@ -281,7 +331,7 @@ impl<K, V> Shard<K, V> {
         unsafe { self.entries.row(index) }.as_ptr().addr()
     }
 
-    /// Moves key and value out of a row, which may then be given back.
+    /// Moves key and value out of a row, which may then be given back, and drops its group.
     ///
     /// # Safety
     ///
@@ -292,6 +342,9 @@ impl<K, V> Shard<K, V> {
         unsafe {
             let row: NonNull<Entry<K, V>> = self.entries.row(index);
             row.as_ref().track.write();
+            if row.as_ref().is_tagged() {
+                *self.groups.row(index).as_mut() = None;
+            }
             row.read()
         }
     }
@@ -302,20 +355,39 @@ pub(crate) struct Rows<'s, K, V>(&'s Shard<K, V>);
 
 #[allow(unsafe_code)]
 impl<K, V> Residents for Rows<'_, K, V> {
+    #[inline]
     fn hash(&self, index: u32) -> u32 {
         // SAFETY: H1: the policy knows entries in the table only.
         unsafe { self.0.entry(index) }.hash
     }
+    #[inline]
     fn weight(&self, index: u32) -> u64 {
         self.0.weight_of(index)
     }
+    #[inline]
     fn uses(&self, index: u32) -> u8 {
         // SAFETY: as above.
         unsafe { self.0.entry(index) }.uses()
     }
+    #[inline]
     fn take_use(&self, index: u32) {
         // SAFETY: as above.
         unsafe { self.0.entry(index) }.take_use();
+    }
+    #[inline]
+    fn note(&self, index: u32) -> u8 {
+        // SAFETY: as above.
+        unsafe { self.0.entry(index) }.note()
+    }
+    #[inline]
+    fn set_note(&self, index: u32, note: u8) {
+        // SAFETY: as above.
+        unsafe { self.0.entry(index) }.set_note(note);
+    }
+    #[inline]
+    fn link(&self, index: u32) -> &Link {
+        // SAFETY: as above; rows are never moved.
+        &unsafe { self.0.entry(index) }.link
     }
 }
 
@@ -323,13 +395,14 @@ impl<K, V> Drop for Shard<K, V> {
     /// Drops every entry that is left. Nobody else is there.
     #[allow(unsafe_code)]
     fn drop(&mut self) {
-        let left = self.write.0.get_mut().each();
+        let left = self.writers.0.write.get_mut().each();
         let mut rest = Rest { shard: self, left };
         rest.run();
     }
 }
 
-/// Drops entries one by one; if one panics, the others are dropped all the same.
+/// Drops entries one by one; if one panics, the others are dropped all the same, and if one of those panics too,
+/// the process ends: as with a `Vec`. There is no later call that could drop the rest.
 struct Rest<'s, K, V> {
     shard: &'s Shard<K, V>,
     left: Vec<u32>,
@@ -354,9 +427,8 @@ impl<K, V> Drop for Rest<'_, K, V> {
 /// What the library needs for an entry with this key and value, its part of table, links, weights and sketch
 /// included: what a budget of bytes counts beside the heap of key and value.
 pub(crate) fn entry_bytes<K, V>() -> u64 {
-    const TABLE: usize = 12;
-    const LINKS: usize = 8;
+    const TABLE: usize = 8;
     const SKETCH: usize = 8;
     const WEIGHT: usize = 8;
-    (size_of::<Entry<K, V>>() + TABLE + LINKS + SKETCH + WEIGHT) as u64
+    (size_of::<Entry<K, V>>() + TABLE + SKETCH + WEIGHT) as u64
 }

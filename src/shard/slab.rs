@@ -10,7 +10,7 @@
 //!
 //! # Invariants (each `unsafe` block names one)
 //!
-//! * **S1** A chunk is allocated once and lives as long as its `Chunks`; it never moves.
+//! * **S1** A chunk is a block of the arena, which lives as long as the `Chunks` that holds it; it never moves.
 //! * **S2** An index that [`Slab::allocate`] returned stays the caller's until [`Slab::free`], and its
 //!   row is within an allocated chunk.
 //! * **S3** One writer at a time calls `ensure`, `allocate` and `free` (the shard's lock).
@@ -18,35 +18,51 @@
 //! * **S5** A reader gets an index from a table slot with acquire, after the writer stored chunk and
 //!   directory and then published the slot with release: it sees both.
 
-use crate::sync::Mutex;
+use crate::arena::Arena;
 use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::sync::{Arc, Mutex};
+use std::alloc::Layout;
 use std::mem::{align_of, size_of};
 use std::ptr::{NonNull, null_mut};
 
+/// Bytes of a chunk of rows, unless they are large. They are touched as they are used.
+const CHUNK: usize = 64 << 10;
+/// Bytes of a chunk of a column, which is filled when it is allocated: little, because every shard pays it for its first
+/// entry, and under its lock.
+const FILLED: usize = 8 << 10;
 /// No index.
 pub(crate) const NONE: u32 = u32::MAX;
 
-/// An array of rows that never move.
+/// An array of rows that never move. Its memory is freed with the arena; the rows are the owner's to drop before.
 #[derive(Debug)]
-pub(crate) struct Chunks<T> {
+pub(crate) struct Chunks<T, const BYTES: usize = CHUNK> {
     /// The first element of the present directory, or null. Written under S3 (release), read by anyone.
     directory: AtomicPtr<AtomicPtr<T>>,
-    /// log2 of the rows in a chunk.
-    bits: u32,
-    /// The rows in a chunk, less one.
-    mask: u32,
     /// All directories, the present one last. Locked by the single writer only.
     directories: Mutex<Vec<Box<[AtomicPtr<T>]>>>,
+    arena: Arc<Arena>,
 }
 
-impl<T> Chunks<T> {
-    pub(crate) fn new(bits: u32) -> Self {
-        Chunks {
-            directory: AtomicPtr::new(null_mut()),
-            bits,
-            mask: (1 << bits) - 1,
-            directories: Mutex::new(Vec::new()),
+/// What is kept beside the rows, for those that need it, and must be valid before it is written.
+pub(crate) type Column<T> = Chunks<T, FILLED>;
+
+impl<T, const BYTES: usize> Chunks<T, BYTES> {
+    /// log2 of the rows in a chunk: of `BYTES`, or 16 rows. A constant, so that finding a row takes two loads and no more.
+    const BITS: u32 = {
+        let rows = BYTES / if size_of::<T>() == 0 { 1 } else { size_of::<T>() };
+        if crate::sync::MODEL {
+            1
+        } else if rows < 16 {
+            4
+        } else {
+            rows.ilog2()
         }
+    };
+    const ROWS: usize = 1 << Self::BITS;
+
+    pub(crate) fn new(arena: &Arc<Arena>) -> Self {
+        let directory = AtomicPtr::new(null_mut());
+        Chunks { directory, directories: Mutex::new(Vec::new()), arena: arena.clone() }
     }
 
     /// The row of `index`, which may be uninitialised.
@@ -58,8 +74,8 @@ impl<T> Chunks<T> {
     #[allow(unsafe_code)]
     pub(crate) unsafe fn row(&self, index: u32) -> NonNull<T> {
         let directory = self.directory.load(Ordering::Acquire);
-        let chunk = (index >> self.bits) as usize;
-        let offset = (index & self.mask) as usize;
+        let chunk = (index >> Self::BITS) as usize;
+        let offset = index as usize % Self::ROWS;
         // SAFETY: S1, S5 and the caller: the directory has an element for the chunk, and it is set.
         unsafe { NonNull::new_unchecked((*directory.add(chunk)).load(Ordering::Relaxed).add(offset)) }
     }
@@ -68,7 +84,7 @@ impl<T> Chunks<T> {
     /// valid before they are written. True if it allocated.
     #[allow(unsafe_code)]
     pub(crate) fn ensure(&self, index: u32, fill: Option<fn() -> T>) -> bool {
-        let chunk = (index >> self.bits) as usize;
+        let chunk = (index >> Self::BITS) as usize;
         let mut directories = self.directories.lock();
         let len = directories.last().map_or(0, |directory| directory.len());
         if chunk < len && !directories[directories.len() - 1][chunk].load(Ordering::Relaxed).is_null() {
@@ -82,15 +98,14 @@ impl<T> Chunks<T> {
             }
             directories.push(grown.into_boxed_slice());
         }
-        let rows = 1usize << self.bits;
-        let mut memory: Vec<T> = Vec::with_capacity(rows);
-        let start = memory.as_mut_ptr();
+        let block = Layout::array::<T>(Self::ROWS).expect("a chunk is small, or sixteen rows");
+        let start: NonNull<T> = self.arena.allocate(block).cast();
         if let Some(fill) = fill {
-            memory.extend(std::iter::repeat_with(fill).take(rows));
+            // SAFETY: S1: within the block, which nobody else has yet.
+            (0..Self::ROWS).for_each(|row| unsafe { start.add(row).write(fill()) });
         }
-        std::mem::forget(memory);
         let at = directories.len() - 1;
-        directories[at][chunk].store(start, Ordering::Release);
+        directories[at][chunk].store(start.as_ptr(), Ordering::Release);
         self.directory.store(directories[at].as_ptr().cast_mut(), Ordering::Release);
         true
     }
@@ -101,23 +116,7 @@ impl<T> Chunks<T> {
         let chunks = directories
             .last()
             .map_or(0, |d| d.iter().filter(|p| !p.load(Ordering::Relaxed).is_null()).count());
-        (chunks << self.bits) * size_of::<T>()
-    }
-}
-
-impl<T> Drop for Chunks<T> {
-    /// Frees the memory; the rows are the owner's to drop before.
-    #[allow(unsafe_code)]
-    fn drop(&mut self) {
-        let rows = 1usize << self.bits;
-        let Some(directory) = self.directories.get_mut().pop() else { return };
-        for chunk in directory.iter() {
-            let start = chunk.load(Ordering::Relaxed);
-            if !start.is_null() {
-                // SAFETY: S1: `ensure` made it with this capacity, and nothing is dropped: length 0.
-                drop(unsafe { Vec::from_raw_parts(start, 0, rows) });
-            }
-        }
+        chunks * Self::ROWS * size_of::<T>()
     }
 }
 
@@ -130,11 +129,19 @@ pub(crate) struct Slab {
     fresh: u32,
     /// Rows handed out.
     used: u32,
+    /// How many rows there may be: as many as the policy can name.
+    limit: u32,
 }
 
 impl Slab {
     pub(crate) fn new() -> Self {
-        Slab { free: NONE, fresh: 0, used: 0 }
+        Slab { free: NONE, fresh: 0, used: 0, limit: crate::policy::MAX_INDEX + 1 }
+    }
+
+    /// Nobody can fill a slab for a test.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn set_limit(&mut self, rows: u32) {
+        self.limit = rows;
     }
 
     /// Takes a row, or `None` when as many are in use as the policy can name: 2^31 - 1.
@@ -142,7 +149,7 @@ impl Slab {
     pub(crate) fn allocate<T>(&mut self, chunks: &Chunks<T>) -> Option<u32> {
         const { assert!(size_of::<T>() >= 4 && align_of::<T>() >= 4) };
         let index = if self.free == NONE {
-            if self.fresh > crate::policy::MAX_INDEX {
+            if self.fresh >= self.limit {
                 return None;
             }
             chunks.ensure(self.fresh, None);
@@ -191,10 +198,12 @@ mod tests {
     proptest! {
         #[test]
         #[allow(unsafe_code)]
-        fn indices_are_unique_and_reused(ops in proptest::collection::vec(any::<Option<u8>>(), 0..400), bits in 0u32..4) {
-            let chunks = Chunks::<u64>::new(bits);
+        fn indices_are_unique_and_reused(ops in proptest::collection::vec(any::<Option<u8>>(), 0..400)) {
+            // 16 rows a chunk.
+            let chunks = Chunks::<[u64; 1024]>::new(&Arc::default());
             let mut slab = Slab::new();
             let mut held: Vec<u32> = Vec::new();
+            let mut high = 0;
             for op in ops {
                 match op {
                     Some(pick) if !held.is_empty() => {
@@ -205,16 +214,18 @@ mod tests {
                     _ => {
                         let index = slab.allocate(&chunks).expect("space");
                         // SAFETY: just allocated.
-                        unsafe { chunks.row(index).write(u64::from(index) << 32 | 5) };
+                        unsafe { chunks.row(index).cast::<u64>().write(u64::from(index) << 32 | 5) };
                         held.push(index);
+                        high = high.max(index + 1);
                     }
                 }
                 let distinct: HashSet<_> = held.iter().collect();
                 prop_assert_eq!(distinct.len(), held.len());
                 prop_assert_eq!(slab.used() as usize, held.len());
+                prop_assert_eq!(slab.high(), high);
                 for &index in &held {
                     // SAFETY: allocated and written above.
-                    prop_assert_eq!(unsafe { chunks.row(index).read() }, u64::from(index) << 32 | 5);
+                    prop_assert_eq!(unsafe { chunks.row(index).cast::<u64>().read() }, u64::from(index) << 32 | 5);
                 }
             }
         }
@@ -222,9 +233,27 @@ mod tests {
 
     #[test]
     fn an_empty_slab_owns_nothing() {
-        let chunks = Chunks::<u64>::new(12);
+        let chunks = Chunks::<u64>::new(&Arc::default());
         assert_eq!(chunks.bytes(), 0);
-        assert!(chunks.ensure(0, Some(|| 9)) && !chunks.ensure(1, None) && !chunks.ensure(4095, None));
-        assert_eq!(chunks.bytes(), 4096 * 8);
+        assert!(chunks.ensure(0, Some(|| 9)) && !chunks.ensure(1, None) && !chunks.ensure(8191, None));
+        assert_eq!(chunks.bytes(), CHUNK);
+    }
+
+    #[test]
+    fn a_chunk_has_sixteen_rows_or_more() {
+        let bits = [Chunks::<u64>::BITS, Chunks::<[u64; 512]>::BITS, Chunks::<[u64; 513]>::BITS];
+        assert_eq!((bits, Column::<u64>::BITS), ([13, 4, 4], 10));
+        assert_eq!(Chunks::<[u64; 100_000]>::BITS, 4);
+    }
+
+    #[test]
+    fn a_full_slab_gives_no_row() {
+        let chunks = Chunks::<u64>::new(&Arc::default());
+        let mut slab = Slab::new();
+        slab.set_limit(2);
+        assert_eq!([(); 3].map(|()| slab.allocate(&chunks)), [Some(0), Some(1), None]);
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;

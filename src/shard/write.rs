@@ -5,40 +5,53 @@
 //!
 //! # Work under one lock (G15)
 //!
-//! [`tend`](Locked::tend): at most `COPIED_PER_WRITE` buckets copied, [`DUE_PER_WRITE`] timers visited and
+//! [`tend`](Locked::tend): at most `COPIED_PER_WRITE` buckets copied, `SWEPT_PER_WRITE` swept, [`DUE_PER_WRITE`] timers visited and
 //! the policy's own bounded step. [`evict`](Locked::evict) and [`clear`](Locked::clear): at most
 //! [`STEP`] entries. Everything else touches one entry.
 
-use super::garbage::{Due, Garbage, Ready};
+mod check;
+mod sweep;
+
+use super::eras::Eras;
+use super::garbage::{Due, Garbage, HeldUp, Ready};
 use super::slab::Slab;
+use super::stamps::{Stamp, Stamps};
 use super::table::{COPIED_PER_WRITE, Located, Place, Tables};
 use super::{Batch, Entry, Found, Plan, Rows, Shard, Sighting, Times};
 use crate::expiry::{Deadline, NEVER, Wheel};
+use crate::hash::Hash;
 use crate::listener::{Cause, Notice, Notices};
 use crate::policy::{Eviction, Residents};
 use crate::reclaim::{Horizon, Tag};
 use crate::stats::Tally;
 use crate::sync::MutexGuard;
 use crate::sync::atomic::Ordering;
+use crate::tags::Group;
 use crate::weight::Room;
+use sweep::SWEPT_PER_WRITE;
 
 /// Entries evicted or cleared while the lock is held once.
 pub(crate) const STEP: usize = 64;
 /// Timers visited by one write.
 pub(crate) const DUE_PER_WRITE: usize = 8;
 
-/// What the lock guards.
+/// What the lock guards. What nearly every write writes to comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Write {
     pub(super) tables: Tables,
     slab: Slab,
     policy: Eviction,
-    wheel: Wheel,
     garbage: Garbage,
-    notices: Notices,
     tally: Tally,
-    /// Timers that fired, while they are being unlinked.
+    eras: Eras,
+    wheel: Wheel,
+    notices: Notices,
+    stamps: Stamps,
+    /// Timers that fired, or outdated entries, while they are being unlinked.
     due: Vec<u32>,
+    /// There was ever an entry with tags.
+    tagged: bool,
 }
 
 impl Write {
@@ -50,29 +63,36 @@ impl Write {
             wheel: Wheel::new(),
             garbage: Garbage::default(),
             notices: Notices::default(),
+            stamps: Stamps::default(),
             tally: Tally::default(),
+            eras: Eras::default(),
             due: Vec::new(),
+            tagged: false,
         }
     }
 
     /// Every row that holds an entry, once.
     pub(super) fn each(&self) -> Vec<u32> {
         let mut all: Vec<u32> = self.garbage.each().chain(self.notices.waiting()).collect();
-        self.tables.each(|_, index| all.push(index));
+        self.tables.each(|index| all.push(index));
         all
     }
 }
 
-/// An entry to be written.
-#[derive(Debug)]
-pub(crate) struct Draft<K, V> {
-    pub(crate) key: K,
-    pub(crate) value: V,
+/// What is to be written, beside the pair itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draft<'w> {
     pub(crate) weight: u64,
     pub(crate) deadline: Deadline,
     /// When it is written; of no account if it has no deadline and ages are not kept.
     pub(crate) now: u64,
+    /// Of what was loaded: to be written only while this stands, and the group is current.
+    pub(crate) stamp: Option<Stamp>,
+    pub(crate) group: &'w Group,
 }
+
+/// A pair on its way into the cache: taken by the write that publishes it, and by no other.
+pub(crate) type Offer<K, V> = Option<(K, V)>;
 
 /// A locked shard.
 #[derive(Debug)]
@@ -85,24 +105,42 @@ pub(crate) struct Locked<'s, K, V> {
 impl<K, V> Shard<K, V> {
     /// Takes the lock. `listening`: what leaves must be told of before it is retired.
     pub(crate) fn lock(&self, listening: bool) -> Locked<'_, K, V> {
-        Locked { shard: self, write: self.write.0.lock(), listening }
+        Locked { shard: self, write: self.writers.write.lock(), listening }
     }
 }
 
 impl<K, V> Locked<'_, K, V> {
     /// Bounded housekeeping, part of every write. The weight of expired entries goes to `room`.
+    #[inline(always)]
     pub(crate) fn tend(&mut self, now: u64, window: f32, room: &mut Room<'_>) {
-        self.write.policy.set_window(window);
-        self.copy(COPIED_PER_WRITE);
-        self.write.policy.tend(STEP);
+        let write = &mut *self.write;
+        write.policy.set_window(window);
+        write.policy.tend(STEP);
+        if write.tables.is_growing() {
+            self.copy(COPIED_PER_WRITE);
+        }
         if !self.write.wheel.is_empty() {
             self.expire(now, DUE_PER_WRITE, room);
+        }
+        if self.is_sweeping() {
+            self.sweep(SWEPT_PER_WRITE, room);
+        }
+    }
+
+    /// An entry of this hash will be published. What its way through table and policy needs from memory comes while the
+    /// rest goes on: without, each of some five lines would be waited for in turn.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u32) {
+        if let Some(leaving) = self.write.policy.prefetch(hash, &Rows(self.shard)) {
+            self.write.tables.prefetch(leaving);
         }
     }
 
     /// Copies buckets of a growing table.
+    #[inline(never)]
     pub(crate) fn copy(&mut self, buckets: usize) {
-        if let Some(old) = self.write.tables.copy(&self.shard.root, buckets) {
+        let shard = self.shard;
+        if let Some(old) = self.write.tables.copy(&shard.root, buckets, |index| shard.hash_of(index)) {
             self.write.garbage.retire_table(old);
         }
     }
@@ -117,6 +155,7 @@ impl<K, V> Locked<'_, K, V> {
     }
 
     /// Removes expired entries, visiting at most `budget` timers; returns how many it visited.
+    #[inline(never)]
     pub(crate) fn expire(&mut self, now: u64, budget: usize, room: &mut Room<'_>) -> usize {
         let shard = self.shard;
         let Write { wheel, due, .. } = &mut *self.write;
@@ -131,8 +170,9 @@ impl<K, V> Locked<'_, K, V> {
     }
 
     /// Is what a search saw still so?
+    #[inline]
     pub(crate) fn locate(&self, hash: u32, sighting: &Sighting) -> Located {
-        self.write.tables.locate(hash, sighting.index, &sighting.rejected)
+        self.write.tables.locate(hash, sighting.index, &sighting.rejected, |index| self.shard.hash_of(index))
     }
 
     /// Is the entry that a search saw still there?
@@ -142,62 +182,89 @@ impl<K, V> Locked<'_, K, V> {
 
     /// Is nothing under the hash but what a search rejected?
     pub(crate) fn is_vacant(&self, hash: u32, sighting: &Sighting) -> bool {
-        matches!(self.write.tables.locate(hash, None, &sighting.rejected), Located::Absent)
+        !self.write.tables.has_stranger(hash, &sighting.rejected, |index| self.shard.hash_of(index))
+    }
+
+    /// Is there any entry of this hash?
+    #[inline]
+    pub(crate) fn has(&self, hash: u32) -> bool {
+        self.write.tables.has_stranger(hash, &[], |index| self.shard.hash_of(index))
     }
 
     /// The weight of everything in the shard.
+    #[inline]
     pub(crate) fn weight(&self) -> u64 {
         self.write.policy.weight()
     }
 
-    /// Makes a new entry readable, in the place of `over` if it is given: the index, place and cause of
-    /// what it replaces. The room covers the difference in weight. `None`, with the draft handed back, when
-    /// the slab has no index left.
+    /// Makes the offered pair readable, in the place of `over` if it is given: the index, place and cause of
+    /// what it replaces. The room covers the difference in weight. False when the slab has no row left: then the offer is
+    /// counted as refused, and what it was to replace is gone.
+    #[inline]
     pub(crate) fn publish(
         &mut self,
         hash: u32,
-        draft: Draft<K, V>,
+        draft: &Draft<'_>,
+        offer: &mut Offer<K, V>,
         over: Option<(u32, Place, Cause)>,
         room: &mut Room<'_>,
-    ) -> Result<u32, Draft<K, V>> {
-        let Some(index) = self.write.slab.allocate(&self.shard.entries) else { return Err(draft) };
-        let Draft { key, value, weight, deadline, now } = draft;
-        self.shard.fill(index, Entry::new(hash, key, value), weight);
-        if deadline != Deadline::NEVER || self.shard.dated {
-            self.shard.date(index, deadline, now, true);
-        }
-        let inherits = match over {
-            Some((old, _, Cause::Replaced)) => Some(old),
-            _ => None,
+    ) -> bool {
+        self.write.stamps.take(hash);
+        let Some(index) = self.write.slab.allocate(&self.shard.entries) else {
+            if let Some((old, place, cause)) = over {
+                self.unlink(old, Some(place), cause, room);
+            }
+            self.refuse();
+            return false;
         };
+        let Some((key, value)) = offer.take() else {
+            unreachable!("a pair is offered until it is published")
+        };
+        let entry = Entry::new(hash, key, value, self.shard.settled.era(), draft.group.is_some());
+        self.shard.fill(index, entry, draft.weight);
+        if draft.group.is_some() {
+            self.shard.gather(index, draft.group);
+            self.write.tagged = true;
+            // Whoever invalidates a tag after this look finds the entry when it comes to this lock.
+            if !crate::tags::is_current(draft.group) {
+                self.write.eras.outdate();
+            }
+        }
+        self.write.eras.write();
+        if draft.deadline != Deadline::NEVER || self.shard.dated {
+            self.shard.date(index, draft.deadline, draft.now, true);
+        }
+        let inherits = matches!(over, Some((_, _, Cause::Replaced)));
         match over {
-            None => self.add(hash, index),
+            None => self.add(hash, index, draft.weight),
             Some((old, place, cause)) => {
-                self.shard.inherit(old, index, inherits.is_some());
-                self.write.tables.replace(&place, hash, index);
+                self.shard.inherit(old, index, inherits);
+                #[cfg(seeded = "false_miss")]
+                (self.write.tables.remove(hash, &place), self.write.tables.insert(hash, index));
+                #[cfg(not(seeded = "false_miss"))]
+                self.write.tables.replace(&place, index);
                 self.succeed(old, index, cause, room);
             }
         }
-        if inherits.is_none() {
-            self.write.tally.added += 1;
+        self.write.tally.added += u64::from(!inherits);
+        room.spend(draft.weight);
+        if draft.deadline.at != NEVER {
+            self.write.wheel.schedule(index, draft.deadline.at, draft.now);
         }
-        room.spend(weight);
-        if deadline.at != NEVER {
-            self.write.wheel.schedule(index, deadline.at, now);
-        }
-        self.mirror();
-        Ok(index)
+        true
     }
 
     /// A key that was not there.
-    fn add(&mut self, hash: u32, index: u32) {
+    #[inline]
+    fn add(&mut self, hash: u32, index: u32, weight: u64) {
         if self.write.tables.is_full() {
             self.write.tables.grow();
         }
-        self.write.tables.insert(hash, index);
-        if self.shard.weight_of(index) > 0 {
+        // While nobody can read it, so that no use is lost by the policy's note.
+        if weight > 0 {
             self.write.policy.insert(index, &Rows(self.shard));
         }
+        self.write.tables.insert(hash, index);
     }
 
     /// `new` stands in the table where `old` stood: the same in the policy, and `old` is let go.
@@ -209,69 +276,81 @@ impl<K, V> Locked<'_, K, V> {
             (true, true) if cause == Cause::Replaced => policy.replace(old, new, before, &rows),
             (had, has) => {
                 if had {
-                    policy.remove(old, before);
+                    policy.remove(old, before, &rows);
                 }
                 if has {
                     policy.insert(new, &rows);
                 }
             }
         }
-        room.keep(before);
-        self.let_go(old, cause);
+        room.keep(if cfg!(seeded = "weight_leak") { 0 } else { before });
+        self.let_go(old, self.shard.hash_of(old), before, cause);
     }
 
     /// Makes an entry unreadable and lets it go; its weight goes to `room`.
     pub(crate) fn unlink(&mut self, index: u32, place: Option<Place>, cause: Cause, room: &mut Room<'_>) {
         let weight = self.shard.weight_of(index);
         if weight > 0 {
-            self.write.policy.remove(index, weight);
+            self.write.policy.remove(index, weight, &Rows(self.shard));
         }
         self.unlink_from_table(index, place, cause, room);
     }
 
     fn unlink_from_table(&mut self, index: u32, place: Option<Place>, cause: Cause, room: &mut Room<'_>) {
-        let hash = self.shard.hash_of(index);
-        let place = place.or_else(|| self.write.tables.place_of(hash, index));
-        debug_assert!(place.is_some(), "an entry to unlink is in the table");
-        if let Some(place) = place {
-            self.write.tables.remove(&place);
+        let (hash, weight) = (self.shard.hash_of(index), self.shard.weight_of(index));
+        match place {
+            Some(place) => self.write.tables.remove(hash, &place),
+            None => {
+                let removed = self.write.tables.remove_entry(hash, index);
+                debug_assert!(removed, "an entry to unlink is in the table");
+            }
         }
-        room.keep(self.shard.weight_of(index));
-        self.let_go(index, cause);
-        self.mirror();
+        room.keep(weight);
+        self.let_go(index, hash, weight, cause);
     }
 
-    /// An entry that no reader can find any more: count it, and on to the listener or the garbage.
-    fn let_go(&mut self, index: u32, cause: Cause) {
-        let weight = self.shard.weight_of(index);
+    /// An entry that no reader can find any more: count it, and on to the listener or the garbage. If it is outdated, that is the
+    /// cause.
+    #[inline]
+    fn let_go(&mut self, index: u32, hash: u32, weight: u64, mut cause: Cause) {
+        if self.is_sweeping() {
+            cause = self.true_cause(index, cause);
+        }
         self.write.wheel.cancel(index);
         self.write.tally.count(cause, weight);
         if self.listening {
-            self.write.notices.push(Notice { index, hash: self.shard.hash_of(index), cause });
+            self.write.notices.push(Notice { index, hash, cause });
         } else {
             self.write.garbage.retire(index, weight, &self.shard.limits);
         }
     }
 
-    /// Evicts what the policy chooses until the room holds `need`, at most [`STEP`] entries. Returns how
-    /// many.
-    pub(crate) fn evict(&mut self, need: u64, room: &mut Room<'_>) -> usize {
-        self.evict_until(room, |room| room.cover(need))
+    /// Evicts what the policy chooses until the room holds `need`, which it does not yet: at least one entry if there is
+    /// any, at most [`STEP`]. How many, and whether it does.
+    #[inline]
+    pub(crate) fn evict(&mut self, need: u64, room: &mut Room<'_>) -> (usize, bool) {
+        let mut evicted = 0;
+        while evicted < STEP && self.evict_one(room) {
+            evicted += 1;
+            if room.cover(need) {
+                return (evicted, true);
+            }
+        }
+        (evicted, false)
     }
 
     /// Evicts until what is left fits into the capacity, at most [`STEP`] entries. Returns how many.
     pub(crate) fn shrink(&mut self, room: &mut Room<'_>) -> usize {
-        self.evict_until(room, |room| room.rest_fits())
+        (0..STEP).take_while(|_| !room.rest_fits() && self.evict_one(room)).count()
     }
 
-    fn evict_until(&mut self, room: &mut Room<'_>, mut enough: impl FnMut(&mut Room<'_>) -> bool) -> usize {
-        let mut evicted = 0;
-        while evicted < STEP && !enough(room) {
-            let Some(index) = self.write.policy.victim(&Rows(self.shard)) else { break };
+    #[inline]
+    fn evict_one(&mut self, room: &mut Room<'_>) -> bool {
+        let victim = self.write.policy.victim(&Rows(self.shard));
+        if let Some(index) = victim {
             self.unlink_from_table(index, None, Cause::Evicted, room);
-            evicted += 1;
         }
-        evicted
+        victim.is_some()
     }
 
     /// Removes up to [`STEP`] entries with hashes of at least `from`; the hash to go on from.
@@ -279,10 +358,12 @@ impl<K, V> Locked<'_, K, V> {
     pub(crate) fn clear(&mut self, from: u32, room: &mut Room<'_>) -> Option<u32> {
         let mut at = from;
         let mut cleared = 0;
+        self.write.stamps.take_all();
         while cleared < STEP {
             let mut found = Vec::new();
             // SAFETY: T2: the lock is held.
-            let hash = unsafe { self.shard.root.next_hash(at, &mut found) }?;
+            let hash =
+                unsafe { self.shard.root.next_hash(at, |index| self.shard.hash_of(index), &mut found) }?;
             found.sort_unstable();
             found.dedup();
             cleared += found.len();
@@ -303,6 +384,30 @@ impl<K, V> Locked<'_, K, V> {
         }
     }
 
+    /// A load of this hash begins, and must [`end`](Self::end_load).
+    pub(crate) fn begin_load(&mut self, hash: Hash) -> Stamp {
+        self.write.stamps.begin(hash)
+    }
+
+    pub(crate) fn end_load(&mut self, hash: Hash) {
+        self.write.stamps.end(hash);
+    }
+
+    /// Was nothing of this hash written since the stamp was given?
+    pub(crate) fn stands(&self, hash: Hash, stamp: Stamp) -> bool {
+        self.write.stamps.stands(hash, stamp)
+    }
+
+    /// The user wrote to a key of this hash: what is being loaded for it comes too late.
+    pub(crate) fn outdate(&mut self, hash: u32) {
+        self.write.stamps.take(hash);
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn limit_rows(&mut self, rows: u32) {
+        self.write.slab.set_limit(rows);
+    }
+
     pub(crate) fn refuse(&mut self) {
         self.write.tally.refused += 1;
     }
@@ -311,9 +416,16 @@ impl<K, V> Locked<'_, K, V> {
         self.write.tables.expect(entries);
     }
 
+    /// Is there garbage to free?
+    #[inline]
+    pub(crate) fn is_due(&self, due: Due) -> bool {
+        self.write.garbage.is_due(&self.shard.limits, due)
+    }
+
     /// Ends the critical section; the garbage that is due must be freed by the caller.
+    #[inline]
     pub(crate) fn finish(mut self, due: Due) -> Option<Batch> {
-        self.write.garbage.take_due(&self.shard.limits, due)
+        self.write.garbage.is_due(&self.shard.limits, due).then(|| self.write.garbage.take())
     }
 
     /// The next notice to tell.
@@ -338,8 +450,18 @@ impl<K, V> Locked<'_, K, V> {
         self.write.garbage.restore(batch);
     }
 
+    /// The address that stands for an entry in a hazard word.
+    pub(crate) fn address(&self, index: u32) -> usize {
+        self.shard.address(index)
+    }
+
     pub(crate) fn hold(&mut self, entry: (Tag, u32)) {
         self.write.garbage.hold(entry);
+    }
+
+    /// Entries of a batch that was begun, whose turn did not come.
+    pub(crate) fn put_off(&mut self, entries: impl Iterator<Item = (Tag, u32)>) {
+        self.write.garbage.put_off(entries);
     }
 
     /// Gives a row back whose entry was taken out.
@@ -353,14 +475,30 @@ impl<K, V> Locked<'_, K, V> {
         unsafe { self.write.slab.free(index, &self.shard.entries) };
     }
 
+    /// Gives the row of an entry back whose key and value need no drop.
+    ///
+    /// # Safety
+    ///
+    /// H2 allows it; the entry was in the hands of the caller, who does this once.
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn recycle(&mut self, index: u32) {
+        // SAFETY: the caller.
+        unsafe {
+            if self.write.tagged {
+                drop(self.shard.take(index));
+            }
+            self.free(index);
+        }
+    }
+
     /// Entries that wait for readers.
     pub(crate) fn waiting(&self) -> usize {
         self.write.garbage.waiting()
     }
 
-    /// Is far more held up by readers than may wait?
-    pub(crate) fn is_held_up(&self) -> bool {
-        self.write.garbage.is_held_up(&self.shard.limits)
+    /// What readers hold up, beside what may wait.
+    pub(crate) fn held_up(&self) -> HeldUp {
+        self.write.garbage.held_up(&self.shard.limits)
     }
 
     pub(crate) fn tally(&self) -> Tally {
@@ -371,69 +509,30 @@ impl<K, V> Locked<'_, K, V> {
     pub(crate) fn bytes(&self) -> usize {
         self.write.tables.bytes() + self.shard.rows_bytes()
     }
+}
 
-    fn mirror(&self) {
-        self.shard.load.entries.store(self.write.tables.len(), Ordering::Relaxed);
-        self.shard.load.weight.store(self.write.policy.weight(), Ordering::Relaxed);
-    }
-
-    /// Compares everything with everything; the sum of weights.
-    pub(crate) fn check(&self) -> Result<u64, String> {
-        let write = &*self.write;
-        write.tables.check()?;
-        let mut live = Vec::new();
-        write.tables.each(|hash, index| live.push((index, hash)));
-        let rows = Rows(self.shard);
-        for &(index, hash) in &live {
-            if rows.hash(index) != hash {
-                return Err(format!("row {index} has hash {:x}, its slot {hash:x}", rows.hash(index)));
-            }
-        }
-        let weights = || live.iter().map(|&(index, _)| rows.weight(index));
-        let weight = weights().fold(0u64, u64::saturating_add);
-        let queued = weights().filter(|&weight| weight > 0).count();
-        if (write.policy.len(), write.policy.weight()) != (queued, weight) {
-            let policy = (write.policy.len(), write.policy.weight());
-            return Err(format!(
-                "the policy has (entries, weight) {policy:?}, the table {:?}",
-                (queued, weight)
-            ));
-        }
-        write.policy.check(&rows)?;
-        let timed = live.iter().filter(|&&(index, _)| self.shard.deadline_of(index) != NEVER).count();
-        write.wheel.check(|index| self.shard.deadline_of(index));
-        if write.wheel.len() < timed {
-            return Err(format!("{timed} entries have deadlines, {} are in the wheel", write.wheel.len()));
-        }
-        let mut rows = write.each();
-        rows.sort_unstable();
-        let told = write.notices.telling();
-        let unique = rows.windows(2).all(|pair| pair[0] != pair[1]);
-        let used = write.slab.used() as usize;
-        // What a call has taken out to free, or is telling of, is in no list.
-        if !unique || used < rows.len() + told || rows.last().is_some_and(|&last| last >= write.slab.high()) {
-            return Err(format!("{} rows in lists (unique: {unique}), {used} handed out", rows.len()));
-        }
-        if (self.shard.len(), self.shard.weight()) != (live.len(), weight) {
-            return Err("the mirrors are behind".into());
-        }
-        Ok(weight)
-    }
-
-    /// Is every row that was handed out accounted for? Only when no other call is running.
-    pub(crate) fn check_quiet(&self) -> Result<(), String> {
-        let (listed, used) = (self.write.each().len(), self.write.slab.used() as usize);
-        if listed == used { Ok(()) } else { Err(format!("{used} rows handed out, {listed} found")) }
+impl<K, V> Drop for Locked<'_, K, V> {
+    /// What others may know is brought up to date; then the lock is let go of.
+    #[inline]
+    fn drop(&mut self) {
+        let load = &self.shard.writers.load;
+        load.entries.store(self.write.tables.len(), Ordering::Relaxed);
+        load.weight.store(self.write.policy.weight(), Ordering::Relaxed);
     }
 }
 
 /// What only writers do to rows.
 #[allow(unsafe_code)]
 impl<K, V> Shard<K, V> {
+    /// An entry as a search finds it, for as long as the lock is held.
+    fn found(&self, index: u32) -> Found<'_, K, V> {
+        // SAFETY: H1: the caller's index is in the wheel or the table.
+        Found { index, entry: unsafe { self.entry(index) } }
+    }
+
     /// The row of times, if it was ever used.
     fn times_of(&self, index: u32) -> Option<&Times> {
-        // SAFETY: H1: the caller's index is in the wheel or the table.
-        self.times(Found { index, entry: unsafe { self.entry(index) } })
+        self.times(self.found(index))
     }
 
     fn deadline_of(&self, index: u32) -> u64 {
@@ -454,6 +553,15 @@ impl<K, V> Shard<K, V> {
             // SAFETY: ensured and filled.
             unsafe { weights.row(index).as_ref() }.store(weight, Ordering::Relaxed);
         }
+    }
+
+    /// Writes the group of a row that was just filled.
+    #[cold]
+    fn gather(&self, index: u32, group: &Group) {
+        self.groups.ensure(index, Some(Group::default));
+        // SAFETY: ensured and filled; the entry is not published yet, so nobody looks at the row. What it held was taken with
+        // the entry before.
+        unsafe { self.groups.row(index).write(group.clone()) };
     }
 
     /// Sets the deadline, and if it is `fresh` the time of writing.
@@ -479,7 +587,10 @@ impl<K, V> Shard<K, V> {
     }
 
     fn rows_bytes(&self) -> usize {
-        let weights = self.weights.as_ref().map_or(0, super::slab::Chunks::bytes);
-        self.entries.bytes() + self.times.bytes() + weights
+        let weights = self.weights.as_ref().map_or(0, super::slab::Column::bytes);
+        self.entries.bytes() + self.times.bytes() + self.groups.bytes() + weights
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests;

@@ -30,25 +30,36 @@ impl<T> Mutex<T> {
     }
 }
 
+/// What barriers the threads of a model have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "the library's own models have all of them")]
+pub(crate) enum Barriers {
+    /// A full fence stands for the light one, and another for the heavy one.
+    Fences,
+    /// The light barrier is nothing and the heavy one is refused: it shows that what needs neither needs neither.
+    Nothing,
+    /// As where the system never had a heavy one: readers must make fences of their own.
+    Unknown,
+}
+
 thread_local! {
-    /// Of a model in which the light barrier is nothing and the heavy one is refused: it shows that what needs
-    /// neither needs neither. (All threads of a model run on one of the system's.)
-    pub(crate) static NO_BARRIERS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    /// Of the model. (All its threads run on one of the system's.)
+    pub(crate) static BARRIERS: std::cell::Cell<Barriers> = const { std::cell::Cell::new(Barriers::Fences) };
 }
 
 pub(crate) fn light_barrier() {
-    if !NO_BARRIERS.get() {
+    if BARRIERS.get() == Barriers::Fences {
         atomic::fence(atomic::Ordering::SeqCst);
     }
 }
 
 pub(crate) fn register_heavy_barrier() -> bool {
-    true
+    BARRIERS.get() != Barriers::Unknown
 }
 
 pub(crate) fn heavy_barrier() -> bool {
     atomic::fence(atomic::Ordering::SeqCst);
-    !NO_BARRIERS.get()
+    BARRIERS.get() == Barriers::Fences
 }
 
 /// An access that the checker orders: a read must happen after the write that made the bytes, and
@@ -72,6 +83,37 @@ pub(crate) fn yield_now() {
     loom::thread::yield_now();
 }
 
+pub(crate) fn nap() {
+    yield_now();
+}
+
+pub(crate) type ThreadNumber = loom::thread::ThreadId;
+
+pub(crate) fn this_thread() -> ThreadNumber {
+    loom::thread::current().id()
+}
+
+/// As the real one. (The checker's `park` forgets that it was unparked when a lock comes between.)
+#[derive(Debug)]
+pub(crate) struct Parked(loom::sync::Notify);
+
+impl Parked {
+    pub(crate) fn new() -> Self {
+        Parked(loom::sync::Notify::new())
+    }
+
+    pub(crate) fn wait(&self, _: super::Moment) -> bool {
+        self.0.wait();
+        true
+    }
+}
+
+impl std::task::Wake for Parked {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.notify();
+    }
+}
+
 macro_rules! model_static {
     ($($all:tt)*) => { loom::lazy_static! { $($all)* } };
 }
@@ -87,5 +129,33 @@ pub(crate) use thread_local_cell;
 /// The checker itself, for models of parts of the crate.
 #[cfg(test)]
 pub(crate) mod checker {
-    pub(crate) use loom::{model::Builder, thread};
+    use loom::thread;
+    pub(crate) use loom::thread::JoinHandle;
+    use std::cell::Cell;
+
+    std::thread_local! {
+        /// Does a thread run before the one that starts it goes on? (All threads of a model run on one of the system's.)
+        static FIRST: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Checks a model twice, from two first schedules. From the first one the checker looks for others where two accesses
+    /// meet, but of each word it remembers the last access alone: a writer that reads a word before it stores to it hides
+    /// the readers that came before. Where the writer went first, nothing hides its store from the readers after it.
+    pub(crate) fn check(model: impl Fn() + Sync + Send + Clone + 'static) {
+        for first in [false, true] {
+            FIRST.set(first);
+            let mut builder = loom::model::Builder::new();
+            builder.max_branches = 50_000;
+            builder.check(model.clone());
+        }
+    }
+
+    /// Starts a thread of a model.
+    pub(crate) fn spawn(part: impl FnOnce() + 'static) -> JoinHandle<()> {
+        let started = thread::spawn(part);
+        if FIRST.get() {
+            thread::yield_now();
+        }
+        started
+    }
 }

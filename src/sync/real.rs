@@ -54,6 +54,34 @@ fn membarrier(_command: i32) -> bool {
     false
 }
 
+/// Asks for the cache line at an address that will be needed soon. Any address will do.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(crate) fn prefetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing that the program could see, and faults at no address.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
+/// Asks the system to back the huge pages in a block of memory with such, when they are touched. It may refuse.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+pub(crate) fn prefer_huge_pages(start: std::ptr::NonNull<u8>, bytes: usize) {
+    const PAGE: usize = 4096;
+    let gap = start.align_offset(PAGE);
+    let len = bytes.saturating_sub(gap) / PAGE * PAGE;
+    // SAFETY: advice about memory that the caller owns; it changes nothing that a program can see.
+    unsafe { libc::madvise(start.as_ptr().wrapping_add(gap).cast(), len, libc::MADV_HUGEPAGE) };
+}
+
+/// Asks the system to back the huge pages in a block of memory with such, when they are touched. It may refuse.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn prefer_huge_pages(_start: std::ptr::NonNull<u8>, _bytes: usize) {}
+
 /// Marks the accesses to an entry's bytes for the model checker; nothing here.
 #[derive(Debug, Default)]
 pub(crate) struct Track;
@@ -75,9 +103,99 @@ pub(crate) fn yield_now() {
     std::thread::yield_now();
 }
 
+/// As [`yield_now`], for a tenth of a millisecond at least.
+#[allow(clippy::disallowed_methods)]
+pub(crate) fn nap() {
+    #[cfg(test)]
+    NAPPED.with(|napped| napped.set(napped.get() + 1));
+    std::thread::sleep(std::time::Duration::from_micros(100));
+}
+
+/// Which thread this is.
+pub(crate) type ThreadNumber = std::thread::ThreadId;
+
+pub(crate) fn this_thread() -> ThreadNumber {
+    std::thread::current().id()
+}
+
+/// Which process this is: a child of a fork is another one.
+pub(crate) fn process() -> u32 {
+    std::process::id()
+}
+
+/// A moment of the machine's steady clock, or one that never comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment(Option<std::time::Instant>);
+
+impl Moment {
+    pub(crate) const NEVER: Moment = Moment(None);
+
+    pub(crate) fn now() -> Self {
+        Moment::after(std::time::Duration::ZERO)
+    }
+
+    #[allow(clippy::disallowed_methods)]
+    pub(crate) fn after(time: std::time::Duration) -> Self {
+        Moment(std::time::Instant::now().checked_add(time))
+    }
+
+    pub(crate) fn has_come(self, now: Moment) -> bool {
+        matches!((self.0, now.0), (Some(moment), Some(now)) if moment <= now)
+    }
+
+    pub(crate) fn or_earlier(self, other: Moment) -> Moment {
+        if self.0.is_none() || other.has_come(self) { other } else { self }
+    }
+
+    fn left(self) -> Option<std::time::Duration> {
+        let Moment(now) = Moment::now();
+        Some(self.0?.saturating_duration_since(now?))
+    }
+}
+
+/// A thread that waits to be woken, as a task does.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    thread: std::thread::Thread,
+    woken: atomic::AtomicBool,
+}
+
+impl Parked {
+    /// Of this thread, which alone may wait.
+    pub(crate) fn new() -> Self {
+        Parked { thread: std::thread::current(), woken: atomic::AtomicBool::new(false) }
+    }
+
+    /// Sleeps until it is woken, or was since the last time. False if the moment comes first.
+    #[allow(clippy::disallowed_methods)]
+    pub(crate) fn wait(&self, until: Moment) -> bool {
+        while !self.woken.swap(false, atomic::Ordering::Acquire) {
+            match until.left() {
+                None => std::thread::park(),
+                Some(std::time::Duration::ZERO) => return false,
+                Some(left) => std::thread::park_timeout(left),
+            }
+        }
+        true
+    }
+}
+
+impl std::task::Wake for Parked {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.woken.store(true, atomic::Ordering::Release);
+        self.thread.unpark();
+    }
+}
+
 macro_rules! thread_local_cell {
-    ($(#[$doc:meta])* static $name:ident: $ty:ty = $init:expr;) => {
-        std::thread_local! { $(#[$doc])* static $name: $ty = const { $init }; }
+    ($(#[$doc:meta])* $visible:vis static $name:ident: $ty:ty = $init:expr;) => {
+        std::thread_local! { $(#[$doc])* $visible static $name: $ty = const { $init }; }
     };
 }
 pub(crate) use thread_local_cell;
+
+#[cfg(test)]
+thread_local_cell! {
+    /// How often the thread napped.
+    pub(crate) static NAPPED: std::cell::Cell<usize> = std::cell::Cell::new(0);
+}

@@ -193,10 +193,12 @@ static ARENA_START: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
 static ARENA_USED: AtomicUsize = AtomicUsize::new(0);
 static ARENA_OPEN: AtomicBool = AtomicBool::new(false);
 
-/// What the allocator spends on a block: its usable size and its header.
-fn block(at: *mut u8) -> isize {
+/// What the allocator spends on a block: its usable size and its header. What it skips for an alignment beyond a page is
+/// address space that nobody touches.
+fn block(at: *mut u8, layout: Layout) -> isize {
     // SAFETY: a live block of malloc.
-    (unsafe { libc::malloc_usable_size(at.cast()) } + 8) as isize
+    let usable = unsafe { libc::malloc_usable_size(at.cast()) };
+    (8 + if layout.align() > 4096 { layout.size() } else { usable }) as isize
 }
 
 fn is_in_arena(at: *mut u8) -> bool {
@@ -219,7 +221,7 @@ unsafe impl GlobalAlloc for Meter {
         }
         // SAFETY: passed on.
         let at = unsafe { System.alloc(layout) };
-        let size = block(at);
+        let size = block(at, layout);
         PEAK.fetch_max(IN_USE.fetch_add(size, Ordering::Relaxed) + size, Ordering::Relaxed);
         at
     }
@@ -228,7 +230,7 @@ unsafe impl GlobalAlloc for Meter {
         if is_in_arena(at) {
             return;
         }
-        IN_USE.fetch_sub(block(at), Ordering::Relaxed);
+        IN_USE.fetch_sub(block(at, layout), Ordering::Relaxed);
         // SAFETY: passed on.
         unsafe { System.dealloc(at, layout) }
     }

@@ -20,21 +20,37 @@ const LEVELS: &[&[&str]] = &[
     // The door to the machine: atomics, locks, fences.
     &["sync"],
     // Words, numbers and single mechanisms that know nothing of entries.
-    &["error", "hash", "weight", "pages", "listener", "expiry::ticker"],
-    // When memory may go; when an entry ends; how often a key came, the order of indices, the window's plan.
-    &["reclaim", "stats", "expiry", "expiry::wheel", "policy::sketch", "policy::queue", "policy::plan"],
+    &["error", "hash", "weight", "pages", "arena", "listener", "expiry::ticker"],
+    // What belongs together; when memory may go; when an entry ends; how often a key came, the order of indices, the window's plan.
+    &[
+        "tags",
+        "reclaim",
+        "stats",
+        "expiry",
+        "expiry::wheel",
+        "policy::sketch",
+        "policy::queue",
+        "policy::plan",
+    ],
     // How a queue finds its victim.
     &["policy::hand"],
     // What an entry is and where it lies; the two policies.
-    &["shard::slab", "shard::entry", "policy::clock", "policy::tinylfu"],
-    // Finding entries by their hash; choosing one of the policies.
-    &["shard::table", "policy"],
+    &["shard::slab", "shard::entry", "shard::stamps", "policy::clock", "policy::tinylfu"],
+    // Finding entries by their hash, and which of them are of the past; choosing one of the policies.
+    &["shard::eras", "shard::table", "policy"],
     // What waits for readers; the shadows.
     &["shard::garbage", "policy::adapt"],
     // The one place that knows table, slab, policy, wheel and garbage together; a policy run without a cache.
     &["shard", "shard::write", "policy::replay"],
     // What a write may say; how the shards' windows follow the shadows.
     &["options", "adapt"],
+    // One load of one key, and which keys are being loaded; the right to do so, and who holds it.
+    &["load::flight", "load::soft"],
+    &["load::flights"],
+    &["load::lead"],
+    &["load::leases"],
+    // What a loader may say, and what its caller is told.
+    &["load"],
     // Shards under one budget, and what a call owes after its lock is gone.
     &["store", "settle"],
     // What users see: reading,
@@ -42,7 +58,13 @@ const LEVELS: &[&[&str]] = &[
     // one write from the search to the debts,
     &["writer"],
     // and the other methods.
-    &["insert", "compute", "iter", "exclusive"],
+    &["insert", "compute", "iter", "exclusive", "load::leading"],
+    &["load::blocking"],
+    &["load::refresh"],
+    &["load::future"],
+    &["load::bulk", "load::lease"],
+    // What only the fuzzer's build has: private parts beside naive ones.
+    &["fuzzing"],
     &["lib"],
 ];
 
@@ -72,9 +94,9 @@ const STRANGERS: &[(&str, &str, &str)] = &[
     ("policy", "shard", POLICY_KNOWS),
     ("expiry", "policy", "a deadline does not depend on use"),
     ("expiry", "reclaim", "the wheel holds indices, not memory"),
-    ("shard::table", "shard::entry", "the table holds hashes and indices; who compares keys is its caller"),
-    ("shard::table", "policy", "the table holds hashes and indices"),
-    ("shard::table", "expiry", "the table holds hashes and indices"),
+    ("shard::table", "shard::entry", "the table holds indices; who compares keys is its caller"),
+    ("shard::table", "policy", "the table holds indices"),
+    ("shard::table", "expiry", "the table holds indices"),
     ("shard::slab", "expiry", "the slab holds rows of anything"),
 ];
 const POLICY_KNOWS: &str = "a policy knows indices, hashes and weights, and can be run alone";
@@ -87,6 +109,7 @@ const HOMES: &[(&str, &str, &str)] = &[
     ("thread_local", "sync", ONE_DOOR),
     ("parking_lot", "sync", ONE_DOOR),
     ("loom", "sync", ONE_DOOR),
+    ("shuttle", "sync", ONE_DOOR),
 ];
 const ONE_DOOR: &str = "one door to the primitives: real, or under the model checker";
 
@@ -95,7 +118,7 @@ const MAY_ALLOW: &[(&str, &str)] = &[
     ("sync", "the door to locks"),
     ("expiry::ticker", "reads the system's clocks"),
     ("reclaim", "frees what readers could see"),
-    ("shard::slab", "allocates the rows of entries"),
+    ("arena", "allocates the rows of entries"),
     ("shard::table", "allocates and frees tables"),
 ];
 

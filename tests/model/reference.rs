@@ -17,6 +17,9 @@ pub struct Slot {
     idle: u64,
     used: u64,
     created: Option<u64>,
+    tags: u8,
+    /// It, or one of its tags, was invalidated.
+    pub outdated: bool,
 }
 
 impl Slot {
@@ -53,6 +56,7 @@ pub struct Counts {
     pub evicted_weight: u64,
     pub expired: u64,
     pub expired_weight: u64,
+    pub invalidated: u64,
     /// Live entries that went because what was written over them was too heavy: counted as replaced too.
     pub crushed: u64,
 }
@@ -69,6 +73,8 @@ pub struct Model {
     pub owed: Vec<Told>,
     unit: Unit,
     overhead: u64,
+    /// What tags add to it.
+    tagged: u64,
     ttl: u64,
     tti: u64,
     rule: bool,
@@ -83,8 +89,13 @@ fn left(deadline: u64, now: u64) -> Option<Duration> {
     (deadline != NEVER).then(|| Duration::from_nanos(deadline - now))
 }
 
+/// Does the cache decide when?
+pub fn goes_by_itself(cause: Cause) -> bool {
+    matches!(cause, Cause::Expired | Cause::Evicted | Cause::Invalidated)
+}
+
 impl Model {
-    pub fn new(setting: &Setting, overhead: u64) -> Self {
+    pub fn new(setting: &Setting, overhead: u64, tagged: u64) -> Self {
         Model {
             now: 0,
             entries: BTreeMap::new(),
@@ -93,6 +104,7 @@ impl Model {
             owed: Vec::new(),
             unit: setting.unit,
             overhead,
+            tagged,
             ttl: setting.ttl.map_or(NEVER, nanos),
             tti: setting.tti.map_or(NEVER, nanos),
             rule: setting.rule,
@@ -105,7 +117,13 @@ impl Model {
     }
 
     pub fn is_live(&self, slot: &Slot) -> bool {
-        slot.at() > self.now
+        !slot.outdated && slot.at() > self.now
+    }
+
+    /// Everything is invalidated, or what has one of these tags.
+    pub fn invalidate(&mut self, tags: Option<u8>) {
+        let hit = |slot: &&mut Slot| tags.is_none_or(|tags| slot.tags & tags != 0);
+        self.entries.values_mut().filter(hit).for_each(|slot| slot.outdated = true);
     }
 
     pub fn live(&self, key: u8) -> Option<&Slot> {
@@ -125,7 +143,8 @@ impl Model {
             (Unit::Entries, _) => 1,
             (_, Some(weight)) => weight,
             (Unit::Weight, None) => size,
-            (Unit::Bytes, None) => size * 8 + self.overhead,
+            (Unit::Bytes, None) if terms.tags == 0 => size * 8 + self.overhead,
+            (Unit::Bytes, None) => size * 8 + self.overhead + self.tagged,
         }
     }
 
@@ -135,7 +154,7 @@ impl Model {
         i128::from(self.total()) - i128::from(old) + i128::from(weight) - i128::from(self.capacity)
     }
 
-    /// An entry goes; what is counted and, but for expiry and eviction, owed to the listener.
+    /// An entry goes; what is counted and, unless it goes by itself, owed to the listener.
     pub fn depart(&mut self, key: u8, cause: Cause) -> Option<Slot> {
         let slot = self.entries.remove(&key)?;
         let counts = &mut self.counts;
@@ -151,9 +170,10 @@ impl Model {
             Cause::Replaced => counts.replaced += 1,
             Cause::Removed => counts.removed += 1,
             Cause::Cleared => counts.cleared += 1,
+            Cause::Invalidated => counts.invalidated += 1,
             cause => unreachable!("{cause} is no departure"),
         }
-        if !matches!(cause, Cause::Expired | Cause::Evicted) {
+        if !goes_by_itself(cause) {
             self.owed.push((key, slot.id, cause));
         }
         Some(slot)
@@ -179,7 +199,10 @@ impl Model {
         } else {
             self.counts.added += 1;
         }
-        self.entries.insert(key, Slot { id, weight, hard, idle, used: self.now, created });
+        self.entries.insert(
+            key,
+            Slot { id, weight, hard, idle, used: self.now, created, tags: terms.tags, outdated: false },
+        );
         if previous.is_some() { Outcome::Replaced } else { Outcome::Added }
     }
 
@@ -229,7 +252,7 @@ impl Model {
     /// A counted read.
     pub fn read(&mut self, key: u8) -> Option<u64> {
         let (now, rule, dated) = (self.now, self.rule, self.dated);
-        let Some(slot) = self.entries.get_mut(&key).filter(|slot| slot.at() > now) else {
+        let Some(slot) = self.entries.get_mut(&key).filter(|slot| !slot.outdated && slot.at() > now) else {
             self.counts.misses += 1;
             return None;
         };
@@ -260,7 +283,9 @@ impl Model {
 
     pub fn touch(&mut self, key: u8) -> bool {
         let now = self.now;
-        let Some(slot) = self.entries.get_mut(&key).filter(|slot| slot.at() > now) else { return false };
+        let Some(slot) = self.entries.get_mut(&key).filter(|slot| !slot.outdated && slot.at() > now) else {
+            return false;
+        };
         slot.used = now;
         true
     }

@@ -4,8 +4,8 @@
 //! found missing, but only after an operation that had to make room. Either way, nothing is ever wrong, stale,
 //! expired, removed or overwritten, and nothing is missing without need.
 
-use crate::ops::{Alive, Answer, Hashing, Key, Op, Refuses, Rule, Setting, Terms, Told, Unit, Val};
-use crate::reference::{Counts, Model, Outcome};
+use crate::ops::{Alive, Answer, Hashing, Key, Op, Refuses, Rule, Setting, TAGS, Terms, Told, Unit, Val};
+use crate::reference::{Counts, Model, Outcome, goes_by_itself};
 use pinyon::exclusive::Exclusive;
 use pinyon::{Cache, Cause, Compute, Computed, Inserted, Iter, ManualTicker, Pinned, ValueRef};
 use std::collections::BTreeSet;
@@ -27,7 +27,8 @@ pub fn run(setting: &Setting, ops: &[Op], door: Door) {
     let told = Arc::new(Mutex::new(Vec::new()));
     let ticker = ManualTicker::new();
     let cache = build(setting, &told, &ticker);
-    let model = Model::new(setting, overhead(&alive));
+    let (overhead, tagged) = overheads(&alive);
+    let model = Model::new(setting, overhead, tagged);
     let mut run = Run {
         setting,
         cache: &cache,
@@ -38,12 +39,12 @@ pub fn run(setting: &Setting, ops: &[Op], door: Door) {
         door,
         ids: 0,
         held: Vec::new(),
-        pin: None,
         walk: None,
         may_evict: false,
     };
-    for op in ops {
-        run.step(op);
+    let mut ops = ops.iter();
+    while ops.len() > 0 {
+        run.steps(&mut ops);
     }
     cache.validate();
     drop(run);
@@ -76,11 +77,17 @@ fn build(setting: &Setting, told: &Arc<Mutex<Vec<Told>>>, ticker: &ManualTicker)
     builder.track_age(setting.dated).hasher(Hashing::new(setting.mask)).build().expect("a good description")
 }
 
-/// What the library adds to an entry in a budget of bytes.
-fn overhead(alive: &Alive) -> u64 {
+/// What the library adds to an entry in a budget of bytes, and to one with up to three tags.
+fn overheads(alive: &Alive) -> (u64, u64) {
     let cache = Cache::builder().capacity_bytes_with(1 << 20, |_, _| 0).build().expect("a good description");
-    cache.insert(Key::new(0, alive), Val::new(0, 0, alive));
-    cache.weight()
+    let weight = |tags| {
+        let options = Terms { tags, ..Terms::default() }.options();
+        cache.insert_with(Key::new(0, alive), Val::new(0, 0, alive), options);
+        cache.weight()
+    };
+    let (none, one, three) = (weight(0), weight(1), weight(7));
+    assert_eq!(one, three, "blocks of the allocator are larger than three pointers");
+    (none, one - none)
 }
 
 /// An iteration that goes on between the operations.
@@ -101,7 +108,6 @@ struct Run<'c> {
     door: Door,
     ids: u64,
     held: Vec<(ValueRef<'c, Key, Val>, u64)>,
-    pin: Option<Pinned<'c, Key, Val, Hashing>>,
     walk: Option<Walk<'c>>,
     /// The operation had to make room.
     may_evict: bool,
@@ -151,6 +157,33 @@ impl<'c> Run<'c> {
         self.door == Door::Exclusive
     }
 
+    /// Until the next `Unpin`. What a pin showed stays as it was for as long as the pin, whatever is done meanwhile.
+    fn steps(&mut self, ops: &mut std::slice::Iter<Op>) {
+        while let Some(op) = ops.next() {
+            self.step(op);
+            match op {
+                Op::Unpin => return,
+                Op::Pin if !self.is_alone() => {
+                    let pin = self.cache.pin();
+                    let seen = self.seen_through(&pin);
+                    self.steps(ops);
+                    assert!(
+                        seen.iter().all(|(value, id)| value.id == *id),
+                        "a value changed while it was pinned"
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn seen_through<'p>(&self, pin: &'p Pinned<'c, Key, Val, Hashing>) -> Vec<(&'p Val, u64)> {
+        let all = self.model.all().into_iter();
+        let seen = all.filter_map(|(key, id)| pin.peek(&key).map(|value| (value, id))).collect::<Vec<_>>();
+        assert!(seen.iter().all(|(value, id)| value.id == *id), "another value through a pin");
+        seen
+    }
+
     fn step(&mut self, op: &Op) {
         self.may_evict = false;
         self.perform(op);
@@ -191,6 +224,23 @@ impl<'c> Run<'c> {
             }
             Op::Retain(refuses) => self.retain(refuses),
             Op::Clear => self.clear(),
+            Op::InvalidateAll => {
+                match self.is_alone() {
+                    true => self.alone().invalidate_all(),
+                    false => self.cache.invalidate_all(),
+                }
+                // To have a number for the new era it may have swept out what was outdated before.
+                self.absorb(0, i128::MIN);
+                self.model.invalidate(None);
+            }
+            Op::InvalidateTag(bit) => {
+                let name = TAGS.get(usize::from(bit)).unwrap_or(&"none has this");
+                match self.is_alone() {
+                    true => self.alone().invalidate_tag(name),
+                    false => self.cache.invalidate_tag(name),
+                }
+                self.model.invalidate(Some(1 << bit));
+            }
             Op::SetCapacity(thousandths) => self.set_capacity(thousandths),
             Op::Maintain(budget) => self.maintain(budget),
             Op::Advance(step) => {
@@ -225,8 +275,7 @@ impl<'c> Run<'c> {
                 }
             }
             Op::LetGo => self.held.clear(),
-            Op::Pin => self.pin = (!self.is_alone()).then(|| cache.pin()),
-            Op::Unpin => self.pin = None,
+            Op::Pin | Op::Unpin => {}
             Op::Peek(key) if self.is_alone() => {
                 assert_eq!(self.alone().peek(&key).map(|value| value.id), self.model.id(key));
             }
@@ -323,9 +372,12 @@ impl<'c> Run<'c> {
             false => self.cache.compute(new, decide).into(),
         };
         assert_eq!(asked[0], expected, "what the closure was shown");
-        assert!(asked[1..].iter().all(Option::is_none), "nobody else writes: {asked:?}");
+        assert!(
+            asked.iter().all(|&shown| shown.is_none() || shown == expected),
+            "nobody else writes: {asked:?}"
+        );
         // Making room for the first answer cost the key its own entry; the second may weigh something else.
-        let again = was_there && asked.len() > 1;
+        let again = was_there && asked.last() == Some(&None);
         if again {
             let second = match absent {
                 Answer::Put => self.model.weigh(size, Terms::default()),
@@ -434,8 +486,8 @@ impl<'c> Run<'c> {
             assert_eq!(done.expired, self.model.counts.expired - before);
             // The wheel works in ticks of 2^20 ns.
             let tick = self.model.now >> 20 << 20;
-            let late = self.model.entries.values().filter(|slot| slot.at() <= tick).count();
-            assert!(!done.done || late == 0, "{late} expired entries are left");
+            let late = self.model.entries.values().filter(|slot| slot.outdated || slot.at() <= tick).count();
+            assert!(!done.done || late == 0, "{late} expired or invalidated entries are left");
         } else if budget == usize::MAX {
             let tick = self.model.now >> 20 << 20;
             self.forget_until(tick);
@@ -482,31 +534,34 @@ impl<'c> Run<'c> {
         }
     }
 
-    /// Without a listener: what had expired by then is gone.
+    /// Without a listener: what had expired by then is gone, and what was invalidated.
     fn forget_until(&mut self, moment: u64) {
-        self.model.entries.retain(|_, slot| slot.at() > moment);
+        self.model.entries.retain(|_, slot| !slot.outdated && slot.at() > moment);
     }
 
-    /// Takes what left by expiry and eviction into the model. `excess`: what had to be made room for, if anything.
+    /// Takes what left by expiry, invalidation and eviction into the model. `excess`: what had to be made room for, if anything.
     fn absorb(&mut self, key: u8, excess: i128) {
         self.may_evict |= excess > 0;
         let told = std::mem::take(&mut *self.told.lock().unwrap());
         let (mut freed, mut made, mut largest, mut evicted) = (0i128, 0i128, 0i128, false);
         let mut rest = Vec::new();
         for (gone, id, cause) in told {
-            if !matches!(cause, Cause::Expired | Cause::Evicted) {
+            if !goes_by_itself(cause) {
                 rest.push((gone, id, cause));
                 continue;
             }
             let slot = self.model.entries.get(&gone).unwrap_or_else(|| panic!("{gone} is told of twice"));
             assert_eq!(slot.id, id, "{gone} is told of with another value");
             let weight = i128::from(slot.weight);
-            if cause == Cause::Expired {
-                assert!(!self.model.is_live(slot), "{gone} is told to have expired");
-            } else {
-                assert!(slot.weight > 0, "{gone} weighs nothing and was evicted");
-                assert!(self.setting.shards > 1 || excess > freed, "{gone} was evicted without need");
-                evicted = true;
+            assert_eq!(cause == Cause::Invalidated, slot.outdated, "{gone} is told of as {cause}");
+            match cause {
+                Cause::Invalidated => {}
+                Cause::Expired => assert!(!self.model.is_live(slot), "{gone} is told to have expired"),
+                _ => {
+                    assert!(slot.weight > 0, "{gone} weighs nothing and was evicted");
+                    assert!(self.setting.shards > 1 || excess > freed, "{gone} was evicted without need");
+                    evicted = true;
+                }
             }
             if gone != key {
                 freed += weight;
@@ -590,23 +645,31 @@ impl<'c> Run<'c> {
             evicted_weight: stats.evicted_weight,
             expired: stats.expired,
             expired_weight: stats.expired_weight,
+            invalidated: stats.invalidated,
             crushed: model.counts.crushed,
         };
         let (len, total) = (model.entries.len(), model.total());
-        let left = stats.evicted + stats.expired + stats.removed + stats.cleared + counts.crushed;
+        let left = stats.evicted
+            + stats.expired
+            + stats.removed
+            + stats.cleared
+            + stats.invalidated
+            + counts.crushed;
         assert_eq!(stats.added, left + stats.entries, "what was added left or is there: {stats:?}");
         assert_eq!((stats.entries as usize, stats.weight), (cache.len(), cache.weight()));
         if self.setting.listener {
             assert_eq!((cache.len(), cache.weight()), (len, total));
         } else {
-            // Expired entries may be gone or not.
+            // Expired and invalidated entries may be gone or not.
             let live: u64 =
                 model.entries.values().filter(|slot| model.is_live(slot)).map(|slot| slot.weight).sum();
             assert!((model.all().len()..=len).contains(&cache.len()));
             assert!((live..=total).contains(&cache.weight()));
-            assert!(stats.evicted + stats.expired + stats.cleared <= model.counts.added);
-            let Counts { cleared, evicted, evicted_weight, expired, expired_weight, .. } = model.counts;
-            counts = Counts { cleared, evicted, evicted_weight, expired, expired_weight, ..counts };
+            assert!(left <= model.counts.added);
+            let Counts { cleared, evicted, evicted_weight, expired, expired_weight, invalidated, .. } =
+                model.counts;
+            counts =
+                Counts { cleared, evicted, evicted_weight, expired, expired_weight, invalidated, ..counts };
         }
         assert_eq!(counts, model.counts);
     }

@@ -42,8 +42,10 @@ impl Pair {
         self.now = self.now.saturating_add(by).min(NEVER - 1);
         let mut fired = Vec::new();
         let present = |index: u32| self.model[&index];
+        let due = self.wheel.has_due(self.now);
         let visited = self.wheel.advance(self.now, budget, present, |index| fired.push(index));
         assert!(visited <= budget, "budget");
+        assert!(budget == 0 || due == (visited > 0), "what is due is visited, and nothing else");
         assert!(fired.len() <= visited);
         for index in fired {
             let deadline = self.model.remove(&index).expect("fired once, while scheduled");
@@ -263,4 +265,54 @@ fn g09_a_ticker_that_goes_back_is_survived() {
     assert!(fired.is_empty());
     wheel.advance(3 * HOUR, usize::MAX, present, |index| fired.push(index));
     assert_eq!(fired, [1, 0]);
+}
+
+#[test]
+fn g09_what_falls_due_before_the_time_reached_is_fired_though_the_ticker_went_back() {
+    let mut wheel = Wheel::new();
+    let present = |index: u32| [100 * TICK, HOUR, 50 * TICK][index as usize];
+    let mut fired = Vec::new();
+    (0..2).for_each(|index| wheel.schedule(index, present(index), 0));
+    wheel.advance(100 * TICK, usize::MAX, present, |index| fired.push(index));
+    wheel.schedule(2, present(2), 10 * TICK);
+    assert_eq!(
+        wheel.advance(10 * TICK, 9, present, |index| fired.push(index)),
+        1,
+        "not filed again and again"
+    );
+    assert_eq!(fired, [0, 2]);
+}
+
+#[test]
+fn the_validator_sees_what_is_broken() {
+    let present = |index: u32| [70 * TICK, 3 * TICK, 0][index as usize];
+    let whole = |indices: std::ops::Range<u32>| {
+        let mut wheel = Wheel::new();
+        indices.for_each(|index| wheel.schedule(index, present(index), 0));
+        wheel
+    };
+    let is_broken = |wheel: &Wheel, deadline_of: &dyn Fn(u32) -> u64| {
+        let check = std::panic::AssertUnwindSafe(|| wheel.check(deadline_of));
+        std::panic::catch_unwind(check).is_err()
+    };
+    let breaks: [fn(&mut Wheel); 6] = [
+        |wheel| wheel.len += 1,
+        |wheel| wheel.len -= 1,
+        |wheel| wheel.nodes.at(0).bucket += 1,
+        |wheel| wheel.nodes.at(0).prev = 1,
+        |wheel| wheel.heads.as_mut().expect("filled").occupied[0] = 0,
+        |wheel| wheel.heads.as_mut().expect("filled").occupied[1] |= 1 << 40,
+    ];
+    assert!(!is_broken(&whole(0..3), &present));
+    for (number, breaks) in breaks.into_iter().enumerate() {
+        let mut wheel = whole(0..3);
+        breaks(&mut wheel);
+        assert!(is_broken(&wheel, &present), "break {number}");
+    }
+    // A bucket that has begun, and is not the one being emptied.
+    let mut begun = whole(0..1);
+    begun.elapsed = 71;
+    assert!(is_broken(&begun, &present));
+    // A deadline that moved forward without the wheel being told.
+    assert!(is_broken(&whole(0..1), &|_| 2 * TICK));
 }

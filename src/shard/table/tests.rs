@@ -3,11 +3,18 @@ use proptest::prelude::*;
 use std::collections::HashMap;
 
 #[test]
-fn a_word_holds_hash_and_index() {
-    for (hash, index) in [(0, 0), (u32::MAX, NONE - 1), (5, 9)] {
-        assert_eq!(unpack(pack(hash, index)), (hash, index));
+fn a_slot_holds_an_index_or_nothing() {
+    for index in [0, 1, u32::MAX - 1] {
+        assert_eq!(unpack(pack(index)), Some(index));
     }
-    assert_eq!(unpack(0).1, NONE);
+    assert_eq!(unpack(0), None);
+}
+
+#[test]
+fn a_table_takes_its_header_its_buckets_and_one_line() {
+    for buckets in [1, 2, 1000] {
+        assert_eq!(Table::new(buckets).bytes(), (1 + buckets + 1) * 64);
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -18,10 +25,19 @@ enum Op {
     Copy,
 }
 
+fn hash() -> impl Strategy<Value = u32> {
+    prop_oneof![
+        0u32..8,
+        (0u32..64).prop_map(|h| h << 26),
+        any::<u32>(),
+        Just(u32::MAX),
+        Just(u32::MAX - 0xFF00)
+    ]
+}
+
 fn ops() -> impl Strategy<Value = Vec<Op>> {
-    let hash = prop_oneof![0u32..8, (0u32..64).prop_map(|h| h << 26), any::<u32>(), Just(u32::MAX)];
     let op = prop_oneof![
-        4 => hash.prop_map(Op::Insert),
+        4 => hash().prop_map(Op::Insert),
         2 => any::<u8>().prop_map(Op::Remove),
         1 => any::<u8>().prop_map(Op::Replace),
         1 => Just(Op::Copy),
@@ -37,7 +53,7 @@ proptest! {
         let mut tables = Tables::new(expected);
         let root = tables.root();
         let mut model: HashMap<u32, u32> = HashMap::new();
-        let mut fresh = 0u32;
+        let mut hashes = Vec::new();
         let pick = |model: &HashMap<u32, u32>, n: u8| {
             let mut all: Vec<_> = model.iter().map(|(&index, &hash)| (index, hash)).collect();
             all.sort_unstable();
@@ -50,30 +66,36 @@ proptest! {
                     if tables.is_full() {
                         tables.grow();
                     }
-                    retired.extend(tables.copy(&root, COPIED_PER_WRITE));
-                    tables.insert(hash, fresh);
-                    model.insert(fresh, hash);
-                    fresh += 1;
+                    retired.extend(tables.copy(&root, COPIED_PER_WRITE, |index| hashes[index as usize]));
+                    tables.insert(hash, hashes.len() as u32);
+                    model.insert(hashes.len() as u32, hash);
+                    hashes.push(hash);
                 }
                 Op::Remove(n) => if let Some((index, hash)) = pick(&model, n) {
                     let place = tables.place_of(hash, index).expect("stored");
-                    tables.remove(&place);
+                    tables.remove(hash, &place);
                     model.remove(&index);
                 },
                 Op::Replace(n) => if let Some((index, hash)) = pick(&model, n) {
                     let place = tables.place_of(hash, index).expect("stored");
-                    tables.replace(&place, hash, fresh);
+                    tables.replace(&place, hashes.len() as u32);
                     model.remove(&index);
-                    model.insert(fresh, hash);
-                    fresh += 1;
+                    model.insert(hashes.len() as u32, hash);
+                    hashes.push(hash);
                 },
-                Op::Copy => retired.extend(tables.copy(&root, 1)),
+                Op::Copy => retired.extend(tables.copy(&root, 1, |index| hashes[index as usize])),
             }
-            tables.check().map_err(TestCaseError::fail)?;
+            tables.check(|index| hashes[index as usize]).map_err(TestCaseError::fail)?;
             prop_assert_eq!(tables.len(), model.len());
+            let mut each = Vec::new();
+            tables.each(|index| each.push(index));
+            each.sort_unstable();
+            let mut stored: Vec<_> = model.keys().copied().collect();
+            stored.sort_unstable();
+            prop_assert_eq!(each, stored);
             for (&index, &hash) in &model {
                 // SAFETY: one thread.
-                prop_assert_eq!(unsafe { root.find(hash, |i| i == index) }, Some(index));
+                prop_assert_eq!(unsafe { root.find(hash, |i| (i == index).then_some(i)) }, Some(index));
             }
         }
         let mut from = Some(0u32);
@@ -81,7 +103,7 @@ proptest! {
         while let Some(at) = from {
             let mut found = Vec::new();
             // SAFETY: one thread.
-            let Some(hash) = (unsafe { root.next_hash(at, &mut found) }) else { break };
+            let Some(hash) = (unsafe { root.next_hash(at, |index| hashes[index as usize], &mut found) }) else { break };
             found.sort_unstable();
             found.dedup();
             seen.extend(found.iter().map(|&index| (index, hash)));
@@ -92,4 +114,130 @@ proptest! {
         seen.sort_unstable();
         prop_assert_eq!(seen, all);
     }
+}
+
+proptest! {
+    /// A search of all entries by hash goes from home to home.
+    #[test]
+    fn homes_are_in_the_order_of_hashes_and_each_has_its_share(buckets in 1usize..2000, one: u32, other: u32) {
+        let (low, high) = (one.min(other), one.max(other));
+        prop_assert!(home(low, buckets) <= home(high, buckets) && home(high, buckets) < buckets);
+        // The first and the last hash of a bucket.
+        let first = |at: usize| ((at as u64) << 32).div_ceil(buckets as u64);
+        let at = low as usize % buckets;
+        prop_assert_eq!(home(first(at) as u32, buckets), at);
+        prop_assert_eq!(home((first(at + 1) - 1) as u32, buckets), at);
+    }
+}
+
+/// Inserts entries, whose indices count from 0, until `enough` says so of the number of buckets. The sizes the table had,
+/// the last one included.
+fn grown(tables: &mut Tables, enough: impl Fn(usize) -> bool) -> Vec<usize> {
+    let root = tables.root();
+    // From 0 evenly over all the hashes there are, in no order.
+    let hash_of = |index: u32| index.wrapping_mul(0x9E37_79B1);
+    let mut sizes = vec![1];
+    let mut retired: Vec<Table> = Vec::new();
+    for index in 0.. {
+        let (now, before) = (sizes[sizes.len() - 1], tables.bytes());
+        let growing = tables.is_growing();
+        assert_eq!(
+            before > Table::layout(now).size(),
+            growing,
+            "both tables count while one is copied to the other"
+        );
+        assert_eq!(tables.is_full(), !growing && tables.len() >= now * SLOTS * FULL / 16);
+        if tables.is_full() {
+            tables.grow();
+            assert!(tables.is_growing() && !tables.is_full() && tables.bytes() > before);
+        }
+        let before = tables.bytes();
+        if let Some(old) = tables.copy(&root, COPIED_PER_WRITE, hash_of) {
+            assert!(!tables.is_growing());
+            assert_eq!(before - tables.bytes(), old.bytes());
+            sizes.push((tables.bytes() - Table::layout(0).size()) / size_of::<Bucket>());
+            retired.push(old);
+            if enough(sizes[sizes.len() - 1]) {
+                break;
+            }
+        }
+        tables.insert(hash_of(index), index);
+    }
+    sizes
+}
+
+proptest! {
+    /// A table goes to the size that was asked for in steps that are neither small nor large, and not beyond it.
+    #[test]
+    fn growth_ends_at_what_is_expected(entries in 10usize..3000, late: bool) {
+        let mut tables = Tables::new(if late { 0 } else { entries });
+        if late {
+            tables.expect(entries);
+        }
+        let buckets = Table::buckets_for(entries);
+        prop_assert!(buckets * SLOTS * FULL / 16 >= entries && (buckets - 1) * SLOTS * FULL / 16 < entries);
+        let sizes = grown(&mut tables, |now| now >= buckets);
+        prop_assert_eq!(sizes[sizes.len() - 1], buckets);
+        for step in sizes.windows(2) {
+            prop_assert!(step[0] * 3 <= step[1] * 2 && step[1] <= step[0] * 3, "{:?}", sizes);
+        }
+    }
+
+    /// What a search found is still so, or is not, as the entries say one by one.
+    #[test]
+    fn a_writer_knows_whether_what_a_search_found_is_still_so(
+        hashes in prop::collection::vec(hash(), 1..60),
+        known in any::<u64>(),
+    ) {
+        let mut tables = Tables::new(0);
+        let root = tables.root();
+        let hash_of = |index: u32| hashes[index as usize];
+        let mut retired = Vec::new();
+        for (index, &hash) in hashes.iter().enumerate() {
+            if tables.is_full() {
+                tables.grow();
+            }
+            retired.extend(tables.copy(&root, 1, hash_of));
+            tables.insert(hash, index as u32);
+        }
+        let known = |index: u32| known >> index & 1 == 1;
+        let rejected: Vec<u32> = (0..hashes.len() as u32).filter(|&index| known(index)).collect();
+        for (index, &hash) in hashes.iter().enumerate() {
+            let strange = (0..hashes.len()).any(|other| hashes[other] == hash && !known(other as u32));
+            prop_assert_eq!(tables.has_stranger(hash, &rejected, hash_of), strange);
+            let changed = match tables.locate(hash, None, &rejected, hash_of) {
+                Located::Changed => Some(true),
+                Located::Absent => Some(false),
+                Located::Here(_) => None,
+            };
+            prop_assert_eq!(changed, Some(strange));
+            let Located::Here(place) = tables.locate(hash, Some(index as u32), &[], hash_of) else {
+                return Err(TestCaseError::fail("an entry is not where it was put"));
+            };
+            tables.remove(hash, &place);
+            let gone = tables.locate(hash, Some(index as u32), &[], hash_of);
+            prop_assert!(matches!(gone, Located::Changed));
+            tables.insert(hash, index as u32);
+        }
+    }
+}
+
+#[test]
+fn beyond_what_is_expected_a_table_grows_by_a_quarter() {
+    for expected in [0, 200] {
+        let mut sizes = grown(&mut Tables::new(expected), |now| now > 300);
+        sizes.retain(|&now| now >= Table::buckets_for(expected));
+        assert!(
+            sizes.windows(2).all(|step| step[0] * 5 < step[1] * 4 && step[1] * 4 <= step[0] * 5 + 4),
+            "{sizes:?}"
+        );
+    }
+}
+
+#[test]
+fn the_validator_sees_an_entry_whose_hash_is_another() {
+    let mut tables = Tables::new(0);
+    tables.insert(7, 0);
+    assert_eq!(tables.check(|_| 7), Ok(()));
+    assert!(tables.check(|_| 8).is_err());
 }

@@ -1,0 +1,91 @@
+//! Invalidating a shard's entries, and taking them out of it little by little.
+
+use super::{Locked, STEP};
+use crate::listener::Cause;
+use crate::weight::Room;
+
+/// Buckets that one write sweeps while something is to be swept out: up to 12 entries are looked at.
+pub(super) const SWEPT_PER_WRITE: usize = 1;
+
+impl<K, V> Locked<'_, K, V> {
+    /// Outdates every entry there is, and what is being loaded. False if a sweep must come further first.
+    pub(crate) fn invalidate_all(&mut self) -> bool {
+        if self.write.tables.len() == 0 {
+            self.write.eras.all_gone();
+        }
+        let Some(era) = self.write.eras.invalidate() else { return false };
+        self.shard.settled.turn_to(era);
+        self.write.stamps.take_all();
+        true
+    }
+
+    /// A tag was invalidated: entries that have it are to be swept out. Who decided by such an entry and has not written yet must find
+    /// under the lock, from now on, that it is outdated.
+    pub(crate) fn outdate_tagged(&mut self) {
+        if self.write.tagged {
+            self.write.eras.outdate();
+        }
+    }
+
+    /// Is there anything to be swept out?
+    #[inline]
+    pub(crate) fn is_sweeping(&self) -> bool {
+        self.write.eras.is_sweeping()
+    }
+
+    /// Is an entry in the table current?
+    #[inline]
+    pub(crate) fn is_current(&self, index: u32) -> bool {
+        self.shard.is_current(self.shard.found(index))
+    }
+
+    /// Why an entry leaves that has left the table: for this cause, unless it is outdated and no write has confirmed the contrary.
+    #[cold]
+    pub(super) fn true_cause(&self, index: u32, cause: Cause) -> Cause {
+        let confirmed = matches!(cause, Cause::Replaced | Cause::Removed);
+        if confirmed || self.is_current(index) {
+            return cause;
+        }
+        self.shard.found(index).entry.leave_era();
+        Cause::Invalidated
+    }
+
+    /// Takes outdated entries out of the next `buckets` buckets, or of fewer if that is more than [`STEP`] entries; returns of
+    /// how many.
+    #[inline(never)]
+    pub(crate) fn sweep(&mut self, buckets: usize, room: &mut Room<'_>) -> usize {
+        let (mut swept, mut gone) = (0, 0);
+        while swept < buckets && gone < STEP {
+            let Some(from) = self.write.eras.sweeps_from() else { break };
+            if self.write.tables.len() == 0 {
+                self.write.eras.all_gone();
+                break;
+            }
+            gone += self.sweep_home(from, room);
+            swept += 1;
+        }
+        swept
+    }
+
+    /// One bucket; how many entries were outdated.
+    fn sweep_home(&mut self, from: u32, room: &mut Room<'_>) -> usize {
+        let shard = self.shard;
+        let mut outdated = std::mem::take(&mut self.write.due);
+        let next = self.write.tables.each_of_home(
+            from,
+            |index| shard.hash_of(index),
+            |index| {
+                if !shard.is_current(shard.found(index)) {
+                    outdated.push(index);
+                }
+            },
+        );
+        let gone = outdated.len();
+        for index in outdated.drain(..) {
+            self.unlink(index, None, Cause::Invalidated, room);
+        }
+        self.write.due = outdated;
+        self.write.eras.swept_to(next);
+        gone
+    }
+}
