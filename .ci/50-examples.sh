@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Proves that every example builds and runs to its end, and that `make demo` does what the README shows;
+# Proves that every example and benchmark builds and runs to its end, and that `make demo` does what the README shows;
 # replay must refuse bad input with exit code 2 and one line, not a panic.
 set -eu
 cd "$(dirname "$0")/.."
@@ -18,6 +18,10 @@ for source in examples/*.rs examples/*/main.rs; do
 done
 echo "$ran examples ran"
 [ "$ran" -gt 0 ]
+
+echo "== single operations, each once"
+CARGO_TARGET_DIR=$target cargo clippy --manifest-path benches/single/Cargo.toml --all-targets -- -D warnings
+CARGO_TARGET_DIR=$target cargo test --manifest-path benches/single/Cargo.toml --benches
 
 echo "== demo"
 chart=$target/ci/replay.svg

@@ -332,7 +332,7 @@ fn two_writers_want_everything() {
 /// first still is.
 #[test]
 fn g01_what_made_room_is_gone_before_what_took_it_is_found() {
-    model_with_fewer(1, || {
+    model_with_fewer(2, || {
         let cache = cache(1, 2);
         drop(cache.insert(LOW, 1));
         let writer = with(&cache, |cache| drop(cache.insert(OTHER, 2)));
@@ -532,7 +532,7 @@ fn growth_against_removal() {
 /// An iteration while the table is copied and a key is overwritten: each key once, with a value of its own.
 #[test]
 fn g17_iteration_against_growth() {
-    model_with_fewer(1, || {
+    model_with_fewer(2, || {
         let cache = cache(8, 1);
         drop(cache.insert(LOW, 1));
         drop(cache.insert(HIGH, 2));

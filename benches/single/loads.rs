@@ -1,4 +1,4 @@
-//! What loading costs: `cargo bench --features future --bench loads`.
+//! What loading costs: `cargo bench --manifest-path benches/single/Cargo.toml --bench loads`.
 //!
 //! One thread, `u64` to `u64`, 10,000 entries. A load by lease is measured alone and among 10,000 others that are under way
 //! in the same cache; the insertion beside it is what its locks are to be compared with.

@@ -1,4 +1,4 @@
-//! How long single operations take: `cargo bench --bench single`. Other caches beside it: benches/peers.
+//! How long single operations take: `cargo bench --manifest-path benches/single/Cargo.toml`. Other caches beside it: benches/peers.
 //!
 //! One thread, `u64` to `u64`, keys in an order that no prefetcher guesses. 10,000 entries lie in the nearer caches of a
 //! CPU, a million do not.
