@@ -320,6 +320,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         Some(Metadata {
             age: created.and_then(|created| remaining(now, created)),
             remaining: remaining(deadline.at, now),
+            ttl: remaining(deadline.hard, now),
             idle: remaining(deadline.idle, 0),
             weight: shard.weight_of(found.index),
         })
@@ -379,8 +380,23 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
             let expected = usize::try_from(capacity).unwrap_or(usize::MAX) / store.shards.len();
             (0..store.shards.len()).for_each(|shard| store.lock(shard).expect(expected));
         }
-        store.shrink(&mut Rest::new(store, Company::Shared));
+        store.shrink(|| store.budget.capacity(), usize::MAX, &mut Rest::new(store, Company::Shared));
         Ok(())
+    }
+
+    /// Evicts what the policy chooses until what is left weighs no more than this, or as many as there were when the call began
+    /// are gone, for a moment when memory is short; the capacity stays. How many it evicted. What weighs nothing stays.
+    ///
+    /// ```
+    /// let cache = pinyon::Cache::builder().capacity(100).build()?;
+    /// cache.insert_many((0..100).map(|n| (n, n)));
+    /// assert_eq!((cache.shrink_to(30), cache.len(), cache.capacity()), (70, 30, 100));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    pub fn shrink_to(&self, weight: u64) -> usize {
+        let store = &self.inner.store;
+        let most = store.shards.iter().map(|shard| shard.len()).sum();
+        store.shrink(|| weight, most, &mut Rest::new(store, Company::Shared))
     }
 
     /// Does upkeep that writes would do little by little: removes expired and invalidated entries, goes on with the growth of tables,

@@ -22,16 +22,29 @@ use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::ptr::NonNull;
 
-/// Where an iteration has come to.
-#[derive(Clone, Copy, Debug)]
-struct Cursor {
+/// Where an iteration has come to: a plain value, good for as long as the cache. See [`Cache::page`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Cursor {
     shard: usize,
     /// The least hash to come.
     from: u32,
 }
 
 impl Cursor {
-    const START: Cursor = Cursor { shard: 0, from: 0 };
+    /// Before the first entry.
+    pub const START: Cursor = Cursor { shard: 0, from: 0 };
+
+    /// As a number, to be handed through other languages; [`START`](Self::START) is 0.
+    #[must_use]
+    pub fn to_bits(self) -> u64 {
+        (self.shard as u64) << 32 | u64::from(self.from)
+    }
+
+    /// From its number. Another number does no harm: it stands for some place, or for the end.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Self {
+        Cursor { shard: (bits >> 32) as usize, from: bits as u32 }
+    }
 
     /// The entries of the next hash: their shard, each key once, the live ones.
     fn next<'a, K: Eq + Hash, V, S: BuildHasher>(
@@ -123,6 +136,15 @@ impl<'a, K: Eq + Hash, V, S: BuildHasher> Iterator for Iter<'a, K, V, S> {
     }
 }
 
+/// Part of an iteration: made by [`Cache::page`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<K, V> {
+    /// Pairs that are in the cache, or were a moment ago.
+    pub entries: Vec<(K, V)>,
+    /// Where to go on; `None`: that was all.
+    pub next: Option<Cursor>,
+}
+
 impl<K, V, S> fmt::Debug for Iter<'_, K, V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Iter").field("at", &self.cursor).finish_non_exhaustive()
@@ -153,6 +175,48 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     #[must_use]
     pub fn iter(&self) -> Iter<'_, K, V, S> {
         Iter { cache: self, cursor: Cursor::START, ready: Vec::new(), crowd: None }
+    }
+
+    /// Clones of the next `limit` entries or a few less, and where to go on: an iteration that may stop at every page, and be taken up
+    /// on another thread or never. What it sees is what [`iter`](Self::iter) sees. Entries that share a hash are in one page,
+    /// which is larger than `limit` if they are more than that. A page is not a read: nothing is counted.
+    ///
+    /// ```
+    /// use pinyon::Cursor;
+    ///
+    /// let cache = pinyon::Cache::builder().capacity(100).build()?;
+    /// cache.insert_many((0..100).map(|n| (n, n)));
+    /// let (mut at, mut seen) = (Some(Cursor::START), 0);
+    /// while let Some(from) = at {
+    ///     let page = cache.page(from, 16);
+    ///     seen += page.entries.len();
+    ///     at = page.next;
+    /// }
+    /// assert_eq!(seen, 100);
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn page(&self, from: Cursor, limit: usize) -> Page<K, V>
+    where
+        K: Clone,
+        V: Clone,
+    {
+        let store = &self.inner.store;
+        let (mut cursor, mut entries) = (from, Vec::new());
+        while entries.len() < limit.max(1) {
+            let (pin, before) = (Pin::new(), cursor);
+            let Some((shard, found)) = cursor.next(self, Inside::pinned(&pin)) else {
+                return Page { entries, next: None };
+            };
+            let live =
+                found.into_iter().filter(|found| store.shards[shard].is_live(*found, || store.time.now()));
+            let live: Vec<_> = live.collect();
+            if !entries.is_empty() && entries.len() + live.len() > limit {
+                return Page { entries, next: Some(before) };
+            }
+            entries.extend(live.iter().map(|found| (found.entry.key.clone(), found.entry.value.clone())));
+        }
+        Page { entries, next: Some(cursor) }
     }
 
     /// Removes the live entries of which `keep` does not hold, and the expired ones; returns how many of the former. As weakly consistent as

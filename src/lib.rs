@@ -76,6 +76,8 @@ mod compute;
 mod error;
 pub mod exclusive;
 mod expiry;
+#[cfg(feature = "capi")]
+pub mod ffi;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -109,7 +111,7 @@ pub use equivalent::Equivalent;
 pub use error::BuildError;
 pub use expiry::{CoarseTicker, Expiry, Lifetime, ManualTicker, PreciseTicker, Ticker};
 pub use guard::{Pinned, ValueRef};
-pub use iter::Iter;
+pub use iter::{Cursor, Iter, Page};
 pub use listener::Cause;
 pub use load::lease::{Acquired, Completed, LeaseOptions, Ticket, Token, Waited};
 pub use load::{LoadError, LoadOptions, Loaded};

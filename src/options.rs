@@ -144,6 +144,8 @@ pub struct Metadata {
     pub age: Option<Duration>,
     /// Until it expires, as things stand; `None` if it does not.
     pub remaining: Option<Duration>,
+    /// Until its time to live is over, however often it is read; `None` if it has none.
+    pub ttl: Option<Duration>,
     /// How long it lives unread; `None` if that does not matter.
     pub idle: Option<Duration>,
     /// What it weighs.

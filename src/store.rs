@@ -370,23 +370,25 @@ impl<K, V> Store<K, V> {
         })
     }
 
-    /// Brings the weight down to the capacity, a bounded step at a time.
-    pub(crate) fn shrink(&self, rest: &mut Rest<'_, K, V>) {
+    /// Brings the weight down to this by evicting at most so many, a bounded step at a time; how many it evicted.
+    pub(crate) fn shrink(&self, weight: impl Fn() -> u64, most: usize, rest: &mut Rest<'_, K, V>) -> usize {
         let mut room = self.budget.room();
         let count = self.shards.len();
-        let (mut shard, mut barren) = (0, 0);
+        let (mut shard, mut barren, mut evicted) = (0, 0, 0);
         // Ends with a whole round without a victim. A writer that took weight by the old capacity published under
         // a lock that the round took after it; those that take a lock later see the new capacity.
         while barren < count {
             let fullest = || (0..count).max_by_key(|&shard| self.shards[shard].weight()).unwrap_or(0);
             shard = if barren == 0 { fullest() } else { (shard + 1) % count };
             let mut locked = self.lock(shard);
-            let evicted = locked.shrink(&mut room);
+            let some = locked.shrink(weight(), most - evicted, &mut room);
             rest.leave(shard, locked);
             room.release();
             rest.settle();
-            barren = if evicted == 0 { barren + 1 } else { 0 };
+            evicted += some;
+            barren = if some == 0 { barren + 1 } else { 0 };
         }
+        evicted
     }
 
     /// Removes everything that is there.

@@ -128,9 +128,9 @@ impl Room<'_> {
         true
     }
 
-    /// Would the capacity hold what is left when everything held is given back?
-    pub(crate) fn rest_fits(&self) -> bool {
-        self.budget.used().saturating_sub(self.held) <= self.budget.capacity()
+    /// Would what is left when everything held is given back weigh no more than this?
+    pub(crate) fn rest_fits(&self, weight: u64) -> bool {
+        self.budget.used().saturating_sub(self.held) <= weight
     }
 
     /// Keeps the weight of an entry that is gone.
@@ -385,9 +385,9 @@ mod tests {
         room.spend(3);
         // Three live, two held.
         budget.set_capacity(3);
-        assert!(room.rest_fits());
+        assert!(room.rest_fits(budget.capacity()));
         budget.set_capacity(2);
-        assert!(!room.rest_fits());
+        assert!(!room.rest_fits(budget.capacity()));
     }
 
     #[test]

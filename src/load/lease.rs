@@ -22,6 +22,7 @@ use crate::options::Maintained;
 use crate::store::Company;
 use crate::sync::{self, Arc, Moment};
 use crate::writer::Done;
+use equivalent::Equivalent;
 use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
 
@@ -152,15 +153,17 @@ impl<K: Eq + Hash + Clone, V: Clone, S: BuildHasher> Cache<K, V, S> {
     /// use pinyon::{Acquired, Cache, Completed, LeaseOptions};
     ///
     /// let cache: Cache<String, u32> = Cache::builder().capacity(100).build()?;
-    /// let key = "seven".to_string();
-    /// match cache.acquire(&key, LeaseOptions::new()) {
+    /// match cache.acquire("seven", LeaseOptions::new()) {
     ///     Acquired::Lead(token) => assert_eq!(cache.complete(token, 7), Completed::Stored),
     ///     other => unreachable!("{other:?}"),
     /// }
-    /// assert_eq!(cache.acquire(&key, LeaseOptions::new()), Acquired::Hit(7));
+    /// assert_eq!(cache.acquire("seven", LeaseOptions::new()), Acquired::Hit(7));
     /// # Ok::<(), pinyon::BuildError>(())
     /// ```
-    pub fn acquire(&self, key: &K, options: LeaseOptions) -> Acquired<V> {
+    pub fn acquire<Q>(&self, key: &Q, options: LeaseOptions) -> Acquired<V>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
         let drawn = self.draw(options.soft);
         match self.get_or_due(key, drawn) {
             Some((value, false)) => Acquired::Hit(value),
@@ -174,7 +177,10 @@ impl<K: Eq + Hash + Clone, V: Clone, S: BuildHasher> Cache<K, V, S> {
     }
 
     #[cold]
-    fn acquire_missing(&self, key: &K, lasting: Duration) -> Acquired<V> {
+    fn acquire_missing<Q>(&self, key: &Q, lasting: Duration) -> Acquired<V>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
         let hash = self.hash(key);
         let lead = loop {
             let mut seat = match self.enter(hash, key) {

@@ -92,6 +92,12 @@ impl<V> Loaded<V> {
         Loaded { value, options: InsertOptions::new() }
     }
 
+    /// A value with the options of an insertion.
+    #[must_use]
+    pub fn with(value: V, options: InsertOptions) -> Self {
+        Loaded { value, options }
+    }
+
     /// How long it lives: as [`InsertOptions::ttl`].
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {

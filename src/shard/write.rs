@@ -339,9 +339,9 @@ impl<K, V> Locked<'_, K, V> {
         (evicted, false)
     }
 
-    /// Evicts until what is left fits into the capacity, at most [`STEP`] entries. Returns how many.
-    pub(crate) fn shrink(&mut self, room: &mut Room<'_>) -> usize {
-        (0..STEP).take_while(|_| !room.rest_fits() && self.evict_one(room)).count()
+    /// Evicts until what is left in all shards weighs no more than this, at most `most` entries or [`STEP`]. Returns how many.
+    pub(crate) fn shrink(&mut self, weight: u64, most: usize, room: &mut Room<'_>) -> usize {
+        (0..STEP.min(most)).take_while(|_| !room.rest_fits(weight) && self.evict_one(room)).count()
     }
 
     #[inline]
