@@ -1,6 +1,6 @@
 # Every target works alone in a fresh clone. What CI runs is .ci/run.
 
-.PHONY: help test demo hit-ratios bench bench-quick deep tools python
+.PHONY: help test demo hit-ratios bench bench-quick deep capi header install tools python
 
 # The replay of the trace that comes with the repository.
 TRACE    ?= examples/traces/source-tree.u64.zst
@@ -19,6 +19,13 @@ FUZZ_SECONDS ?= 300
 # What `make bench` runs; with names of workloads only these. Its peers are built in a folder of their own.
 BENCH ?=
 PEERS  = CARGO_TARGET_DIR=$(TARGET)/peers cargo run --release --manifest-path benches/peers/Cargo.toml --
+
+# Where `make install` puts things. The ABI's version, which is in the name that programs ask for: major and minor while major is 0.
+PREFIX ?= /usr/local
+ABI    := $(shell sed -n 's/^version = "\([0-9]*\.[0-9]*\)\..*/\1/p' Cargo.toml)
+# A cdylib of cargo has no name of its own.
+SONAME  = $(if $(filter Linux,$(shell uname)),-C link-arg=-Wl$(comma)-soname$(comma)libpinyon.so.$(ABI))
+comma  := ,
 
 # Where cargo builds; the model checker's build has other flags, so it has its own folder.
 TARGET = $${CARGO_TARGET_DIR:-target}
@@ -56,6 +63,16 @@ deep: tools ## longer checks (many hours): the model checker with more preemptio
 	scripts/fuzz $(FUZZ_SECONDS)
 	HISTORY_SECONDS=$(SECONDS) cargo test --release --test history
 	scripts/mutants
+
+capi: tools ## the C ABI as libraries: libpinyon.so and libpinyon.a in target/capi
+	cargo rustc --lib --profile capi --features capi --crate-type cdylib,staticlib -- $(SONAME)
+	@ln -sf libpinyon.so $(TARGET)/capi/libpinyon.so.$(ABI)
+
+header: tools ## include/pinyon.h, from src/ffi
+	CARGO_TARGET_DIR=$(TARGET)/header cargo run --quiet --manifest-path bindings/c/header/Cargo.toml
+
+install: capi ## header, libraries, pkg-config and CMake files below PREFIX (and DESTDIR)
+	bindings/c/install $(PREFIX)
 
 tools:
 	@command -v cargo >/dev/null || { echo "make: cargo is missing: install Rust 1.88 or newer (rustup, or your system's packages)" >&2; exit 1; }

@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 export RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-3} CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/loom
 # Of the library only the models: its other tests are 20-model's and those of `make test`.
-cargo test --release --lib -- models
-cargo test --release --test loom
-scripts/with-cfg eager cargo test --release --lib -- models
-scripts/with-cfg eager cargo test --release --test loom
+cargo test --release --lib --features capi -- models
+cargo test --release --features capi --test loom
+scripts/with-cfg eager cargo test --release --lib --features capi -- models
+scripts/with-cfg eager cargo test --release --features capi --test loom

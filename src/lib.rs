@@ -56,6 +56,18 @@
 //! * `src/cache.rs`
 //! * `src/iter.rs`
 //! * `src/exclusive.rs`
+//! * `src/ffi/block.rs`
+//! * `src/ffi/block/models.rs`
+//! * `src/ffi/block/tests.rs`
+//! * `src/ffi/boundary.rs`
+//! * `src/ffi/cache.rs`
+//! * `src/ffi/entry.rs`
+//! * `src/ffi/iterate.rs`
+//! * `src/ffi/lease.rs`
+//! * `src/ffi/many.rs`
+//! * `src/ffi/read.rs`
+//! * `src/ffi/removal.rs`
+//! * `src/ffi/write.rs`
 
 #![cfg_attr(
     not(test),

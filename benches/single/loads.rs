@@ -34,7 +34,6 @@ fn hits(criterion: &mut Criterion) {
     group.bench_function("load with a soft deadline", |bench| {
         bench.iter(|| cache.load(&walk(&mut at), seldom(), |_| unreachable!("all are there")));
     });
-    #[cfg(feature = "future")]
     group.bench_function("get_or_load_async", |bench| {
         use std::task::{Context, Waker};
         bench.iter(|| {

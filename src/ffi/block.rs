@@ -19,8 +19,8 @@
 //!   adopted value, stand as long as the block.
 //! * **B3** The bytes of key and value are initialised and never change, but for a block that is not shared yet ([`Block::bytes_mut`]).
 
+use crate::block_bytes;
 use crate::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
-use crate::weight::block_bytes;
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::ffi::c_void;
 use std::mem::size_of;
@@ -457,3 +457,8 @@ pub(super) fn pair_bytes(key: &Key, value: &Value) -> u64 {
     let own = value.0.heap_bytes() as u64;
     if key.0.0 == value.0.0 { own } else { own.saturating_add(key.0.heap_bytes() as u64) }
 }
+
+#[cfg(all(test, loom))]
+mod models;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests;

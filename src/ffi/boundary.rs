@@ -300,3 +300,50 @@ pub(super) unsafe fn fill<T: Growing>(what: &'static str, place: *mut T, all: T)
 }
 
 const _: () = assert!(align_of::<usize>() == size_of::<usize>());
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    fn last() -> String {
+        let mut text = [0; TEXT + 1];
+        // SAFETY: it is as long as it says.
+        let size = unsafe { recall(text.as_mut_ptr(), text.len()) };
+        text[..size].iter().map(|&byte| char::from(byte as u8)).collect()
+    }
+
+    /// A panic whose payload panics when it is dropped.
+    struct Grenade;
+
+    impl Drop for Grenade {
+        fn drop(&mut self) {
+            panic!("again");
+        }
+    }
+
+    #[test]
+    fn g31_a_panic_is_a_code_and_its_words_are_kept() {
+        assert_eq!(call("a", || panic!("plain")), PINYON_ERR_INTERNAL);
+        assert_eq!(last(), "a: plain");
+        assert_eq!(call("b", || panic!("with {}", 7)), PINYON_ERR_INTERNAL);
+        assert_eq!(last(), "b: with 7");
+        assert_eq!(call("c", || std::panic::panic_any(Grenade)), PINYON_ERR_INTERNAL);
+        assert_eq!(last(), "c: a defect without a word");
+        assert_eq!(call("d", || Ok(3)), 3);
+        assert_eq!(last(), "c: a defect without a word", "what goes well leaves no text");
+        assert_eq!(call("e", || Err(Failure::argument("size", "is odd"))), PINYON_ERR_ARGUMENT);
+        assert_eq!(last(), "e: size is odd");
+    }
+
+    #[test]
+    fn a_text_is_cut_off_where_there_is_no_room() {
+        remember(format_args!("{}", "\u{e9}".repeat(TEXT)));
+        let mut text = [1; 4];
+        // SAFETY: they are as long as they say.
+        let sizes = unsafe {
+            [recall(text.as_mut_ptr(), 4), recall(text.as_mut_ptr(), 0), recall(std::ptr::null_mut(), 9)]
+        };
+        assert_eq!(sizes, [TEXT; 3]);
+        assert_eq!(text[3], 0, "a zero at the end");
+    }
+}

@@ -4,9 +4,9 @@ use super::block::{Key, Value, pair_bytes};
 use super::boundary::{Failure, Growing, Outcome, call, fill, options, out, recall, remember};
 use super::codes::*;
 use super::removal::{Removals, pinyon_free_user, pinyon_on_removed};
+use crate::sync::Arc;
 use crate::{Builder, Cache, Policy, Ticker};
 use std::ffi::{c_char, c_void};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The version of this header, to be compared with `pinyon_version()`.

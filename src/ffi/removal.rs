@@ -6,10 +6,10 @@ use super::cache::{on, pinyon_cache, pinyon_options};
 use super::codes::*;
 use super::iterate::pinyon_item;
 use crate::Cause;
+use crate::sync::Arc;
 use crate::sync::Mutex;
 use std::collections::VecDeque;
 use std::ffi::c_void;
-use std::sync::Arc;
 
 /// Why an entry left: its lifetime was over.
 pub const PINYON_EXPIRED: i32 = 1;

@@ -63,6 +63,8 @@ const LEVELS: &[&[&str]] = &[
     &["load::refresh"],
     &["load::future"],
     &["load::bulk", "load::lease"],
+    // The C ABI: one module, over what users see.
+    &["ffi"],
     // What only the fuzzer's build has: private parts beside naive ones.
     &["fuzzing"],
     &["lib"],
@@ -120,6 +122,7 @@ const MAY_ALLOW: &[(&str, &str)] = &[
     ("reclaim", "frees what readers could see"),
     ("arena", "allocates the rows of entries"),
     ("shard::table", "allocates and frees tables"),
+    ("ffi", "allocates what C may keep, and takes back what it gave"),
 ];
 
 /// The rules of this house.
@@ -176,4 +179,43 @@ fn the_library_turns_its_lints_on() {
             "src/lib.rs does not deny clippy::{lint} outside tests"
         );
     }
+}
+
+/// What the C ABI names of the crate, lib.rs offers to everybody; but for the door to the primitives.
+#[test]
+fn g34_the_c_abi_is_made_of_the_public_api() {
+    let joined = |source: &str| -> String {
+        tokens::tokens(source)
+            .into_iter()
+            .map(|token| token.text + " ")
+            .collect::<String>()
+            .replace(": :", "::")
+    };
+    let words = |text: &str| -> Vec<String> {
+        let plain = |word: &str| word.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
+        text.split_whitespace().filter(|word| plain(word)).map(str::to_owned).collect()
+    };
+    let mut files = Files::new();
+    read(&source(), "", &mut files);
+    let lib = joined(&files.iter().find(|(file, _)| *file == "lib.rs").expect("there is a lib.rs").1);
+    let public: Vec<String> = lib
+        .split("pub use ")
+        .skip(1)
+        .flat_map(|rest| words(rest.split(';').next().unwrap_or_default()))
+        .collect();
+    let mut named = 0;
+    for (file, source) in files.iter().filter(|(file, _)| file.starts_with("ffi/")) {
+        for rest in joined(source).split("crate :: ").skip(1) {
+            let list = rest.strip_prefix("{ ").and_then(|rest| rest.split('}').next());
+            let first = || words(rest).into_iter().take(1).collect();
+            for word in list.map_or_else(first, words) {
+                named += 1;
+                assert!(
+                    word == "sync" || public.contains(&word),
+                    "src/{file} names crate::{word}, which is not public"
+                );
+            }
+        }
+    }
+    assert!(named > 20, "only {named} names were found");
 }
