@@ -19,6 +19,7 @@
 //!   adopted value, stand as long as the block.
 //! * **B3** The bytes of key and value are initialised and never change, but for a block that is not shared yet ([`Block::bytes_mut`]).
 
+use super::entry::pinyon_bytes;
 use crate::block_bytes;
 use crate::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
@@ -172,73 +173,70 @@ impl Block {
         Ok(Block(pointer.map_addr(|address| address | kind)))
     }
 
+    #[inline]
     fn kind(&self) -> usize {
         self.0.addr().get() & KINDS
     }
 
+    #[inline]
     fn start(&self) -> *mut u8 {
-        self.0.as_ptr().map_addr(|address| address & !KINDS)
+        // By the kind rather than masked, so that each kind's offset is a constant.
+        self.0.as_ptr().wrapping_sub(match self.kind() {
+            SMALL => SMALL,
+            LARGE => LARGE,
+            _ => ADOPTED,
+        })
     }
 
     #[inline]
     fn head(&self) -> Head<'_> {
-        let start = self.start();
         // SAFETY: B1, B2.
         unsafe {
             match self.kind() {
-                SMALL => Head::Small(&*start.cast()),
-                LARGE => Head::Large(&*start.cast()),
-                _ => Head::Adopted(&*start.cast()),
-            }
-        }
-    }
-
-    /// Size of the head and of the key, and where the value begins and how long it is.
-    #[inline]
-    fn parts(&self) -> (usize, usize, *const u8, usize) {
-        let before =
-            |size: usize, align| self.start().wrapping_sub(size.next_multiple_of(align)).cast_const();
-        match self.head() {
-            Head::Small(head) => {
-                let value = usize::from(head.value);
-                (size_of::<Small>(), usize::from(head.key), before(value, align_of::<Small>()), value)
-            }
-            Head::Large(head) => {
-                (size_of::<Large>(), head.key, before(head.value, align_of::<Large>()), head.value)
-            }
-            Head::Adopted(head) => {
-                (size_of::<Adopted>(), head.key, head.foreign.data.cast_const().cast(), head.foreign.size)
+                SMALL => Head::Small(&*self.start().cast()),
+                LARGE => Head::Large(&*self.start().cast()),
+                _ => Head::Adopted(&*self.start().cast()),
             }
         }
     }
 
     #[inline]
     fn key(&self) -> &[u8] {
-        let (head, key, _, _) = self.parts();
+        let (head, key) = match self.head() {
+            Head::Small(head) => (size_of::<Small>(), head.key.into()),
+            Head::Large(head) => (size_of::<Large>(), head.key),
+            Head::Adopted(head) => (size_of::<Adopted>(), head.key),
+        };
         // SAFETY: the key follows the head (B2, B3).
         unsafe { slice::from_raw_parts(self.start().add(head), key) }
     }
 
+    /// Where the value is, and its size. An adopted one of no bytes may be anywhere.
+    #[inline]
+    fn view(&self) -> (*const u8, usize) {
+        let before =
+            |size: usize, align| self.start().wrapping_sub(size.next_multiple_of(align)).cast_const();
+        match self.head() {
+            Head::Small(head) => (before(head.value.into(), align_of::<Small>()), head.value.into()),
+            Head::Large(head) => (before(head.value, align_of::<Large>()), head.value),
+            Head::Adopted(head) => (head.foreign.data.cast_const().cast(), head.foreign.size),
+        }
+    }
+
     #[inline]
     fn value(&self) -> &[u8] {
-        let (_, _, value, size) = self.parts();
-        // Adopted memory of no bytes may be nowhere.
-        if size == 0 || value.is_null() {
+        let (value, size) = self.view();
+        if size == 0 {
             return &[];
         }
         // SAFETY: the value lies before the head, or is the caller's, who keeps it unchanged until it is told (B2, B3).
         unsafe { slice::from_raw_parts(value, size) }
     }
 
-    /// Where the value lies, which adopted memory of no bytes says too.
-    pub(super) fn address(&self) -> *const c_void {
-        self.parts().2.cast()
-    }
-
     /// The bytes of a value that nobody else sees yet.
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
         debug_assert!(!matches!(self.head(), Head::Adopted(_)) && self.is_unique());
-        let (_, _, value, size) = self.parts();
+        let (value, size) = self.view();
         // SAFETY: as `value`; the only block of this pointer is borrowed (B2).
         unsafe { slice::from_raw_parts_mut(value.cast_mut(), size) }
     }
@@ -254,12 +252,20 @@ impl Block {
 
     /// What it takes on the heap, adopted memory included.
     fn heap_bytes(&self) -> usize {
-        let (head, key, _, value) = self.parts();
-        match self.head() {
-            Head::Adopted(_) => block_bytes(head + key).saturating_add(value),
-            Head::Small(_) => block_bytes(value.next_multiple_of(align_of::<Small>()) + head + key),
-            Head::Large(_) => block_bytes(value.next_multiple_of(align_of::<Large>()) + head + key),
-        }
+        let (layout, adopted) = self.layout();
+        block_bytes(layout.size()).saturating_add(adopted)
+    }
+
+    /// Of its allocation; and the size of what is adopted.
+    fn layout(&self) -> (Layout, usize) {
+        let (key, (_, value)) = (self.key().len(), self.view());
+        let (layout, adopted) = match self.head() {
+            Head::Small(_) => (layout::<Small>(value, key), 0),
+            Head::Large(_) => (layout::<Large>(value, key), 0),
+            Head::Adopted(_) => (layout::<Adopted>(0, key), value),
+        };
+        let Ok((_, layout)) = layout else { unreachable!("it was allocated by this layout") };
+        (layout, adopted)
     }
 
     /// The pointer, which stands for this block until [`from_raw`](Self::from_raw) makes one of it again.
@@ -325,20 +331,14 @@ impl Drop for Block {
 impl Block {
     #[allow(clippy::disallowed_methods, reason = "home of what C may keep")]
     fn free(&mut self) {
-        let (_, key, value, size) = self.parts();
-        let (base, layout, foreign) = match self.head() {
-            Head::Small(_) => (value.cast_mut(), layout::<Small>(size, key), None),
-            Head::Large(_) => (value.cast_mut(), layout::<Large>(size, key), None),
-            Head::Adopted(head) => {
-                // SAFETY: the last of this pointer (B2) takes it out of the head, once.
-                let foreign = unsafe { std::ptr::read(&head.foreign) };
-                (self.start(), layout::<Adopted>(0, key), Some(foreign))
-            }
+        let ((layout, _), (value, _)) = (self.layout(), self.view());
+        let (base, foreign) = match self.head() {
+            Head::Small(_) | Head::Large(_) => (value.cast_mut(), None),
+            // SAFETY: the last of this pointer (B2) takes it out of the head, once.
+            Head::Adopted(head) => (self.start(), Some(unsafe { std::ptr::read(&head.foreign) })),
         };
-        if let Ok((_, layout)) = layout {
-            // SAFETY: as it was allocated, by the last of this pointer (B2); of what is in it, nothing but `foreign` is to be dropped.
-            unsafe { dealloc(base, layout) }
-        }
+        // SAFETY: as it was allocated, by the last of this pointer (B2); of what is in it, nothing but `foreign` is to be dropped.
+        unsafe { dealloc(base, layout) }
         // Code of the caller's, last: it may do anything.
         drop(foreign);
     }
@@ -427,10 +427,11 @@ impl Value {
         self.0.value()
     }
 
-    /// Where the bytes lie, for a caller of C.
+    /// Where the bytes are, and how many, for C.
     #[inline]
-    pub(super) fn address(&self) -> *const c_void {
-        self.0.address()
+    pub(super) fn view(&self) -> pinyon_bytes {
+        let (data, size) = self.0.view();
+        pinyon_bytes { data: data.cast(), size }
     }
 
     /// The pair of an entry, of a value whose block has the key as well.

@@ -31,10 +31,9 @@ pub struct pinyon_item {
 
 impl pinyon_item {
     pub(super) fn of(key: Key, value: Value) -> Self {
-        let bytes = |data: *const c_void, size| pinyon_bytes { data, size };
         pinyon_item {
-            key: bytes(key.bytes().as_ptr().cast(), key.bytes().len()),
-            value: bytes(value.address(), value.bytes().len()),
+            key: pinyon_bytes { data: key.bytes().as_ptr().cast(), size: key.bytes().len() },
+            value: value.view(),
             keep_key: key.into_raw(),
             keep_value: value.into_handle(),
         }

@@ -50,7 +50,7 @@ const NOTHING: pinyon_acquired = pinyon_acquired {
 };
 
 fn with_value(value: Value) -> pinyon_acquired {
-    let bytes = pinyon_bytes { data: value.address(), size: value.bytes().len() };
+    let bytes = value.view();
     pinyon_acquired { handle: value.into_handle().cast(), value: bytes, ..NOTHING }
 }
 

@@ -73,7 +73,7 @@ pub unsafe extern "C" fn pinyon_get_many(
                     Some(value) => pinyon_found {
                         code: PINYON_OK,
                         reserved: 0,
-                        value: pinyon_bytes { data: value.address(), size: value.bytes().len() },
+                        value: value.view(),
                         handle: value.into_handle().cast(),
                     },
                 });

@@ -18,23 +18,27 @@ pub struct pinyon_handle {
 /// jump out.
 pub type pinyon_visitor = Option<unsafe extern "C" fn(user: *mut c_void, data: *const c_void, size: usize)>;
 
-/// A handle for C of a value, and where its bytes are.
+/// Gives C a value, or NULL: the handle's place is the caller's duty, the others' are not.
 ///
 /// # Safety
 ///
-/// `handle` is NULL, misaligned, or good for a write, and so are the others.
+/// `handle` is good for a write, the others are NULL or are.
+#[inline]
 pub(super) unsafe fn hand_out(
-    value: Value,
+    value: Option<Value>,
     handle: *mut *mut pinyon_handle,
     data: *mut *const c_void,
     size: *mut usize,
-) -> Result<(), Failure> {
+) -> i32 {
+    let Some(value) = value else { return PINYON_MISS };
+    let bytes = value.view();
     // SAFETY: the caller's word.
     unsafe {
-        tell(data, value.address());
-        tell(size, value.bytes().len());
-        out("handle", handle, value.into_handle().cast())
+        tell(data, bytes.data);
+        tell(size, bytes.size);
+        handle.write(value.into_handle().cast());
     }
+    PINYON_OK
 }
 
 /// Copies a value into the buffer. Its size is in `*size` (which may be NULL) if there is one, whether or not it
@@ -58,7 +62,7 @@ pub unsafe extern "C" fn pinyon_get_copy(
     capacity: usize,
     size: *mut usize,
 ) -> i32 {
-    call("pinyon_get_copy", || {
+    call("pinyon_get_copy", move || {
         // SAFETY: the caller's word.
         let (cache, key) = unsafe { (at(cache)?, bytes("key", key, key_size)?) };
         if buffer.is_null() && capacity > 0 {
@@ -103,15 +107,13 @@ pub unsafe extern "C" fn pinyon_get(
     data: *mut *const c_void,
     size: *mut usize,
 ) -> i32 {
-    call("pinyon_get", || {
+    call("pinyon_get", move || {
         // SAFETY: the caller's word.
         unsafe {
             out("handle", handle, std::ptr::null_mut())?;
             let (cache, key) = (at(cache)?, bytes("key", key, key_size)?);
-            let Some(value) = cache.cache.get(KeyBytes::of(key)) else { return Ok(PINYON_MISS) };
-            hand_out(value, handle, data, size)?;
+            Ok(hand_out(cache.cache.get(KeyBytes::of(key)), handle, data, size))
         }
-        Ok(PINYON_OK)
     })
 }
 
@@ -135,9 +137,9 @@ pub unsafe extern "C" fn pinyon_handle_value(
         };
         // SAFETY: the caller's word; it stays the caller's.
         unsafe {
-            let value = std::mem::ManuallyDrop::new(Value::from_handle(handle));
-            tell(data, value.address());
-            tell(size, value.bytes().len());
+            let bytes = std::mem::ManuallyDrop::new(Value::from_handle(handle)).view();
+            tell(data, bytes.data);
+            tell(size, bytes.size);
         }
         Ok(PINYON_OK)
     })
@@ -199,8 +201,9 @@ pub unsafe extern "C" fn pinyon_visit(
             return Err(Failure::of(PINYON_ERR_NULL, "visitor", "is NULL: give a function"));
         };
         let Some(value) = cache.cache.get_ref(KeyBytes::of(key)) else { return Ok(PINYON_MISS) };
+        let bytes = value.view();
         // SAFETY: the caller's word.
-        unsafe { visitor(user, value.address(), value.bytes().len()) };
+        unsafe { visitor(user, bytes.data, bytes.size) };
         Ok(PINYON_OK)
     })
 }

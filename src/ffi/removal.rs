@@ -98,9 +98,9 @@ impl Removals {
 
     pub(super) fn tell(&self, key: &Key, value: &Value, cause: Cause) {
         if let Some(told) = self.told {
-            let (key, bytes) = (key.bytes(), value.bytes().len());
+            let (key, value) = (key.bytes(), value.view());
             // SAFETY: the caller gave the two for this.
-            unsafe { told(self.user, key.as_ptr().cast(), key.len(), value.address(), bytes, number(cause)) }
+            unsafe { told(self.user, key.as_ptr().cast(), key.len(), value.data, value.size, number(cause)) }
         }
         let mut queue = self.queue.lock();
         if queue.most == 0 {

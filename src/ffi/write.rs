@@ -49,7 +49,7 @@ pub unsafe extern "C" fn pinyon_set(
     value_size: usize,
     options: *const pinyon_entry_options,
 ) -> i32 {
-    call("pinyon_set", || {
+    call("pinyon_set", move || {
         // SAFETY: the caller's word.
         let (cache, key, value, options) = unsafe {
             (
@@ -419,10 +419,8 @@ pub unsafe extern "C" fn pinyon_take(
         unsafe {
             out("handle", handle, std::ptr::null_mut())?;
             let (cache, key) = (at(cache)?, bytes("key", key, key_size)?);
-            let Some(value) = cache.cache.remove(KeyBytes::of(key)) else { return Ok(PINYON_MISS) };
-            hand_out(value, handle, data, size)?;
+            Ok(hand_out(cache.cache.remove(KeyBytes::of(key)), handle, data, size))
         }
-        Ok(PINYON_OK)
     })
 }
 

@@ -291,11 +291,11 @@ def smoke(abi):
     lib.pinyon_discard(reservation)
     assert lib.pinyon_contains(made, b"never", 5) == abi.number("MISS")
 
-    cursor, item, count = c_uint64(), pinyon_item(), c_size_t()
-    assert lib.pinyon_next_page(made, cursor, item, 1, count) == abi.number("END") and count.value == 1
-    handle = lib.pinyon_item_handle(item)
-    lib.pinyon_items_release(item, 1)
-    assert lib.pinyon_item_handle(item) is None
+    cursor, items, count = c_uint64(), (pinyon_item * 16)(), c_size_t()
+    assert lib.pinyon_next_page(made, cursor, items, 16, count) == abi.number("END") and count.value == 1
+    handle = lib.pinyon_item_handle(items)
+    lib.pinyon_items_release(items, 1)
+    assert lib.pinyon_item_handle(items) is None
     lib.pinyon_remove(made, b"jay", 3)
     assert told == [(77, b"jay", b"seeds", abi.number("REMOVED"))]
     lib.pinyon_free(made)

@@ -11,14 +11,17 @@ what those two do in different ways:
     abi.null                    NULL
     abi.array(type, count)      `count` of a type of the header, all zeros
     abi.size(type)              how large one is
-    abi.view(bytes)             a pointer to a copy of bytes, which lives as long as the array it is `kept` with
+    abi.view(bytes)             a pointer to bytes, or a copy, which stay while it is held
     abi.read(pointer, size)     the bytes there
+    abi.write(pointer, bytes)   puts bytes there
+    abi.address(struct, field)  a pointer to a field
     abi.callback(type, f)       a function pointer
     abi.number(name)            the number of a constant of the header
 """
 
 import json
 import pathlib
+from time import sleep
 
 NEVER = 2**64 - 1
 MS = 1_000_000
@@ -153,7 +156,8 @@ def run(folder, open_cache):
 
 def run_step(cache, time, names, step):
     if "op" not in step:
-        only(step, "advance_ms advance_ns", "a step")
+        only(step, "advance_ms advance_ns sleep_ms", "a step")
+        sleep(step.get("sleep_ms", 0) / 1000)
         time.now += step.get("advance_ms", 0) * MS + step.get("advance_ns", 0)
         return
     needs, may = OPERATIONS[step["op"]]
@@ -226,7 +230,7 @@ class Cache:
         self.abi, self.lib = abi, abi.lib
         self.codes = {abi.number(name): name for name in CODES}
         self.causes = {abi.number(name): name for name in CAUSES}
-        self.adopted, self.freed = 0, []
+        self.lent, self.freed = [], []
         self.clock = abi.callback("pinyon_clock", lambda user: now())
         self.free_value = abi.callback("pinyon_free_value", lambda data, size, user: self.freed.append(size))
         own = abi.array("pinyon_options", 1)
@@ -245,7 +249,7 @@ class Cache:
 
     def close(self):
         self.lib.pinyon_free(self.cache)
-        same("adopted values that were freed", self.adopted, len(self.freed))
+        same("adopted values that were freed", len(self.lent), len(self.freed))
 
     def code(self, number):
         return self.codes[number]
@@ -310,8 +314,7 @@ class Cache:
     def lend(self, value):
         """Memory that the cache is lent until `free_value` is called."""
         memory = self.abi.view(value)
-        self.lent = getattr(self, "lent", []) + [memory]
-        self.adopted += 1
+        self.lent.append(memory)
         return memory
 
     def counter_add(self, key, delta, initial, options=None):

@@ -110,7 +110,7 @@ proptest! {
                 prop_assert_eq!(block.key(), &key[..]);
                 prop_assert_eq!(block.value(), &value[..]);
                 let own = !matches!(block.head(), Head::Adopted(_));
-                prop_assert!(!own || block.address().addr().is_multiple_of(ALIGNMENT));
+                prop_assert!(!own || block.view().0.addr().is_multiple_of(ALIGNMENT));
                 prop_assert!(block.heap_bytes() >= key.len() + value.len() + 4);
             }
         }
