@@ -596,8 +596,9 @@ def after(function, must, what, values, code, one):
         if expression.startswith("&"):
             lines.append(f'cleared("{place}", {expression}, sizeof {expression[1:]});')
     if function == "pinyon_create":
-        known = one is None or not (one.name == "options" and (any(word in what for word in ("struct_size", "old", "NULL", "misaligned"))))
-        lines.insert(0, f"users_wanted = {int(known)};")
+        unread = ("struct_size", "old header", "NULL", "misaligned")
+        read = one is None or one.name != "options" or not any(word in what for word in unread)
+        lines.insert(0, f"users_wanted = {int(read)};")
     if "free_value" in values:
         lines.insert(0, f"lendings = {int(values['free_value'] != 'NULL')};")
     if one is not None and one.struct and not one.type.startswith("const"):

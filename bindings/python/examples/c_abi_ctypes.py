@@ -258,7 +258,8 @@ def smoke(abi):
     """What the files of steps leave out: version, texts, errors, told removals, a reservation that is given up."""
     lib = abi.lib
     lib.pinyon_silence_defects()
-    assert lib.pinyon_version() == abi.number("VERSION_MAJOR") << 16 | abi.number("VERSION_MINOR") << 8 | abi.number("VERSION_PATCH")
+    major, minor, patch = (abi.number(f"VERSION_{part}") for part in ("MAJOR", "MINOR", "PATCH"))
+    assert lib.pinyon_version() == major << 16 | minor << 8 | patch
     texts = [lib.pinyon_code_text(abi.number(name)) for name in conformance.CODES]
     assert len(set(texts)) == len(texts) and all(texts)
 

@@ -118,7 +118,8 @@ READ = {
 
 def load(folder):
     """The files, each with its name, cache and steps."""
-    files = [json.loads(path.read_text(encoding="utf-8")) | {"file": path.name} for path in sorted(pathlib.Path(folder).glob("*.json"))]
+    paths = sorted(pathlib.Path(folder).glob("*.json"))
+    files = [json.loads(path.read_text(encoding="utf-8")) | {"file": path.name} for path in paths]
     if not files:
         raise SystemExit(f"{folder}: there is no file of steps")
     for file in files:
@@ -162,8 +163,9 @@ def run_step(cache, time, names, step):
         return
     needs, may = OPERATIONS[step["op"]]
     only(step, f"op returns gives {needs} {may}", "a step")
-    takes = {name: READ.get(name, number)(step[name]) for name in needs.split() if name != "with"}
-    takes |= {name: READ.get(name, number)(step[name]) for name in may.split() if name in step and name not in ("token", "ticket", "size")}
+    given = [name for name in needs.split() if name != "with"]
+    given += [name for name in may.split() if name in step and name not in ("token", "ticket", "size")]
+    takes = {name: READ.get(name, number)(step[name]) for name in given}
     if "with" in step:
         takes["bits"] = names[step["with"]]
     code, found = getattr(cache, step["op"])(**takes)

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Proves that threads of C that do everything at once read nothing that is gone, race with nothing and lose no memory:
+# bindings/c/tests/stress.c as it is under memcheck, and with C and Rust both under AddressSanitizer (and C under
+# UndefinedBehaviorSanitizer), and under ThreadSanitizer. And that the ABI only grows (bindings/c/abi.txt), that the header is
+# what src/ffi says, and that the library can be built for programs whose panics abort.
+set -eu
+cd "$(dirname "$0")/.."
+target=${CARGO_TARGET_DIR:-target}
+host=$(rustc -vV | sed -n 's/^host: //p')
+system="-pthread -lgcc_s -lutil -lrt -lm -ldl -lc"
+out=$target/ci/c-stress
+mkdir -p "$out"
+command -v valgrind >/dev/null || {
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        apt-get install -y -q valgrind >/dev/null
+    else
+        echo "valgrind is missing: install it (on Debian: apt-get install valgrind)" >&2
+        exit 1
+    fi
+}
+
+CARGO_TARGET_DIR=$target/header cargo run --quiet --manifest-path bindings/c/header/Cargo.toml -- --check
+bindings/c/tests/abi.py
+
+# compile PROGRAM LIBRARY FLAG...
+compile() {
+    local program=$1 library=$2
+    shift 2
+    # shellcheck disable=SC2086
+    gcc -std=c99 -g -O1 -Wall -Wextra -Wpedantic -Werror "$@" -Iinclude bindings/c/tests/stress.c -o "$program" "$library" $system
+}
+
+make capi
+compile "$out/plain" "$target/capi/libpinyon.a"
+"$out/plain" 200000
+valgrind --quiet --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite,possible "$out/plain" 2000
+
+# sanitized NAME RUST_FLAGS C_FLAG...: in the folder that the tests under this sanitizer use.
+sanitized() {
+    local name=$1 rust=$2
+    shift 2
+    RUSTC_BOOTSTRAP=1 RUSTFLAGS=$rust CARGO_TARGET_DIR=$target/$name \
+        cargo rustc --lib --release --features capi --crate-type staticlib --target "$host"
+    compile "$out/$name" "$target/$name/$host/release/libpinyon.a" "$@"
+}
+sanitized asan -Zsanitizer=address -fsanitize=address,undefined -fno-sanitize-recover=all
+"$out/asan" 50000
+gcc -O1 -fno-builtin -c bindings/c/tests/tsan.c -o "$out/tsan.o"
+system="$out/tsan.o $system"
+sanitized tsan "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" -fsanitize=thread
+TSAN_OPTIONS="suppressions=$PWD/bindings/c/tests/tsan.supp halt_on_error=1" "$out/tsan" 20000
+
+system=${system#* }
+RUSTFLAGS="-C panic=abort" CARGO_TARGET_DIR=$target/abort cargo rustc --quiet --lib --features capi --crate-type staticlib
+compile "$out/abort" "$target/abort/debug/libpinyon.a"
+"$out/abort" 20000
