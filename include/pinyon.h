@@ -73,7 +73,7 @@
 #define PINYON_TIMED_OUT 8
 
 /**
- * The key was written or removed since its load began, so what was loaded is not stored. Who waited for it has it.
+ * The key was written, removed or invalidated since its load began, so what was loaded is not stored.
  */
 #define PINYON_OVERTAKEN 9
 
@@ -632,7 +632,8 @@ typedef struct {
      */
     size_t struct_size;
     /**
-     * How long a lease lasts, in milliseconds: then others load in its holder's place. 0: a minute.
+     * How long a lease lasts, in milliseconds of the system's steady clock, whatever the cache's: then others load
+     * in its holder's place. 0: a minute.
      */
     uint64_t lasting_ms;
     /**
@@ -718,8 +719,8 @@ void pinyon_silence_defects(void);
  * the text of the error is also in `error`, if that is not NULL (as `pinyon_last_error` copies it).
  *
  * Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`.
- * Threads: any. Blocks: no. Calls back: `on_removed_free`, on failure. Costs microseconds and kilobytes whatever
- * the capacity.
+ * Threads: any. Blocks: no. Calls back: `on_removed_free`, on failure, if the options have a size. Costs
+ * microseconds and kilobytes whatever the capacity.
  */
 int32_t pinyon_create(const pinyon_options *options, pinyon_cache **cache, char *error, size_t error_size);
 
@@ -875,7 +876,7 @@ int32_t pinyon_set(const pinyon_cache *cache,
  * if `size` is 0), which must not change until `free_value` is called with them and `user`. That happens exactly
  * once, whatever this call returns: at once if the value is not stored, else when it has left the cache and no
  * handle holds it. So a cache can hold pointers to structures of the caller's; give their real weight in the
- * options, where the capacity is bytes.
+ * options, where the capacity is bytes. With a NULL `free_value` nobody is told.
  *
  * Returns as `pinyon_set`. Touches, threads, blocks: as `pinyon_set`. Calls back: also `free_value`.
  */
@@ -963,8 +964,8 @@ int32_t pinyon_compare_and_swap(const pinyon_cache *cache,
 /**
  * Adds to a counter, and tells what it is then in `*now` (which may be NULL). A counter is a value of eight bytes,
  * the least significant first, two's complement. Where nothing is there, one is made that is `initial`, and
- * nothing is added. An entry keeps its lifetime, its tags go; `options` (which may be NULL) are for one that is
- * made. Atomic.
+ * nothing is added. An entry keeps its lifetime and its weight (in bytes it is counted anew), its tags go;
+ * `options` (which may be NULL) are for one that is made. Atomic.
  *
  * Returns as `pinyon_set`, `PINYON_ERR_NOT_A_COUNTER` if something else is there, `PINYON_ERR_OVERFLOW`.
  * Touches, threads, blocks, calls back: as `pinyon_set`.
@@ -1053,7 +1054,7 @@ int32_t pinyon_get_many(const pinyon_cache *cache, const pinyon_bytes *keys, siz
  * Writes many pairs, as `pinyon_set` each, with the same options. What became of each is in `codes[0..count]`,
  * which may be NULL.
  *
- * Returns `PINYON_OK` if all were stored, else the least of their codes; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`,
+ * Returns `PINYON_OK` if all were stored, else `PINYON_TOO_HEAVY`; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`,
  * `PINYON_ERR_HANDLE`, then nothing is written; `PINYON_ERR_MEMORY`, then those before it are.
  * Touches, threads, blocks, calls back: as `pinyon_set`.
  */

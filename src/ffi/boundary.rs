@@ -7,7 +7,7 @@ use crate::sync::thread_local_cell;
 use std::cell::RefCell;
 use std::ffi::{c_char, c_void};
 use std::fmt::{self, Write};
-use std::mem::{MaybeUninit, align_of, size_of};
+use std::mem::{MaybeUninit, size_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Bytes of an error's text that are kept.
@@ -51,6 +51,11 @@ impl Failure {
     /// Whose text was kept already.
     pub(super) fn told(code: i32) -> Self {
         Failure::of(code, "", "")
+    }
+
+    pub(super) fn unknown_option(what: &'static str) -> Self {
+        let text = "sets an option that this version of the library does not know: link a newer one, or leave it zero";
+        Failure::argument(what, text)
     }
 
     pub(super) fn argument(what: &'static str, text: &'static str) -> Self {
@@ -225,14 +230,28 @@ pub(super) unsafe fn out<T>(what: &'static str, place: *mut T, value: T) -> Resu
 }
 
 /// Where a result goes that the caller may not want.
-///
-/// # Safety
-///
-/// The pointer is NULL or good for a write.
-pub(super) unsafe fn tell<T>(place: *mut T, value: T) {
-    if !place.is_null() {
-        // SAFETY: the caller's word.
-        unsafe { place.write(value) }
+pub(super) struct Wish<T>(*mut T);
+
+impl<T> Wish<T> {
+    /// # Safety
+    ///
+    /// The pointer is NULL, misaligned, or good for writes until the call returns.
+    #[inline]
+    pub(super) unsafe fn of(what: &'static str, place: *mut T, nothing: T) -> Result<Self, Failure> {
+        if !place.is_null() {
+            check(what, place)?;
+        }
+        let wish = Wish(place);
+        wish.tell(nothing);
+        Ok(wish)
+    }
+
+    #[inline]
+    pub(super) fn tell(&self, value: T) {
+        if !self.0.is_null() {
+            // SAFETY: `of`.
+            unsafe { self.0.write(value) }
+        }
     }
 }
 
@@ -243,63 +262,90 @@ pub(super) unsafe fn tell<T>(place: *mut T, value: T) {
 /// `#[repr(C)]`, its first field is `struct_size: usize`, every field may be all zeros.
 pub(super) unsafe trait Growing: Copy {}
 
-/// The options that the caller's library knew: what is not there is zero, and what this one does not know must be.
+/// The options that the caller's library knew, zeros for those it did not; and whether it sets some that this one
+/// does not know.
 ///
 /// # Safety
 ///
 /// The pointer is NULL, misaligned, or the struct has as many bytes as it says.
-pub(super) unsafe fn options<T: Growing>(what: &'static str, given: *const T) -> Result<Option<T>, Failure> {
+pub(super) unsafe fn known<T: Growing>(
+    what: &'static str,
+    given: *const T,
+) -> Result<Option<(T, bool)>, Failure> {
     if given.is_null() {
         return Ok(None);
     }
-    check(what, given)?;
-    // SAFETY: the caller's word; the size comes first.
-    let size = unsafe { given.cast::<usize>().read() };
-    if !(size_of::<usize>()..=1 << 16).contains(&size) {
-        return Err(Failure::argument(what, "has no size: set struct_size to sizeof of the struct"));
-    }
+    // SAFETY: the caller's word.
+    let size = unsafe { struct_size(what, given)? };
     let known = size.min(size_of::<T>());
     let mut own = MaybeUninit::<T>::zeroed();
     // SAFETY: the caller's word, and the trait's.
     unsafe {
         own.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(given.cast(), known);
         let unknown = std::slice::from_raw_parts(given.cast::<u8>().add(known), size - known);
-        if unknown.iter().any(|&byte| byte != 0) {
-            return Err(Failure::argument(
-                what,
-                "sets an option that this version of the library does not know: link a newer one, or leave it zero",
-            ));
-        }
-        Ok(Some(own.assume_init()))
+        Ok(Some((own.assume_init(), unknown.iter().any(|&byte| byte != 0))))
     }
 }
 
-/// Fills as much of a struct as the caller's library knew.
+/// As [`known`], if it knows all.
 ///
 /// # Safety
 ///
-/// As [`options`], and good for writes.
-pub(super) unsafe fn fill<T: Growing>(what: &'static str, place: *mut T, all: T) -> Result<(), Failure> {
-    check(what, place)?;
+/// As [`known`].
+pub(super) unsafe fn options<T: Growing>(what: &'static str, given: *const T) -> Result<Option<T>, Failure> {
     // SAFETY: the caller's word.
-    let size = unsafe { place.cast::<usize>().read() };
+    match unsafe { known(what, given)? } {
+        None => Ok(None),
+        Some((own, false)) => Ok(Some(own)),
+        Some((_, true)) => Err(Failure::unknown_option(what)),
+    }
+}
+
+/// What a struct says its size is.
+///
+/// # Safety
+///
+/// The pointer is NULL, misaligned, or the struct has as many bytes as it says.
+unsafe fn struct_size<T: Growing>(what: &'static str, given: *const T) -> Result<usize, Failure> {
+    check(what, given)?;
+    // SAFETY: the caller's word; the size comes first.
+    let size = unsafe { given.cast::<usize>().read() };
     if !(size_of::<usize>()..=1 << 16).contains(&size) {
         return Err(Failure::argument(what, "has no size: set struct_size to sizeof of the struct"));
     }
-    let head = size_of::<usize>();
-    let known = size.min(size_of::<T>());
-    // SAFETY: as above; the size stays.
-    unsafe {
-        place
-            .cast::<u8>()
-            .add(head)
-            .copy_from_nonoverlapping((&raw const all).cast::<u8>().add(head), known - head);
-        place.cast::<u8>().add(known).write_bytes(0, size - known);
-    }
-    Ok(())
+    Ok(size)
 }
 
-const _: () = assert!(align_of::<usize>() == size_of::<usize>());
+/// A struct to be filled as far as the caller's library knew it.
+pub(super) struct Blank<T> {
+    place: *mut T,
+    size: usize,
+}
+
+impl<T: Growing> Blank<T> {
+    /// Fills it with zeros.
+    ///
+    /// # Safety
+    ///
+    /// As [`known`], and good for writes until the call returns.
+    pub(super) unsafe fn of(what: &'static str, place: *mut T) -> Result<Self, Failure> {
+        // SAFETY: the caller's word.
+        let blank = Blank { place, size: unsafe { struct_size(what, place)? } };
+        // SAFETY: `of`; the size stays.
+        unsafe { place.cast::<u8>().add(HEAD).write_bytes(0, blank.size - HEAD) };
+        Ok(blank)
+    }
+
+    pub(super) fn fill(&self, all: &T) {
+        let known = self.size.min(size_of::<T>());
+        let from = std::ptr::from_ref(all).cast::<u8>();
+        // SAFETY: `of`; the size stays.
+        unsafe { self.place.cast::<u8>().add(HEAD).copy_from_nonoverlapping(from.add(HEAD), known - HEAD) };
+    }
+}
+
+/// The size of a struct's size, which comes first.
+const HEAD: usize = size_of::<usize>();
 
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {

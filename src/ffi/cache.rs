@@ -1,7 +1,7 @@
 //! Making a cache, freeing it, asking how it is, and upkeep.
 
 use super::block::{Key, Value, pair_bytes};
-use super::boundary::{Failure, Growing, Outcome, call, fill, options, out, recall, remember};
+use super::boundary::{Blank, Failure, Growing, Outcome, Wish, call, known, out, recall, remember};
 use super::codes::*;
 use super::removal::{Removals, pinyon_free_user, pinyon_on_removed};
 use crate::sync::Arc;
@@ -43,6 +43,8 @@ pub struct pinyon_cache {
     magic: u64,
     pub(super) cache: Cache<Key, Value>,
     pub(super) removals: Option<Arc<Removals>>,
+    /// The capacity is a sum of weights, which each write gives.
+    pub(super) weighed: bool,
 }
 
 /// Marks a cache that is there.
@@ -182,8 +184,8 @@ pub extern "C" fn pinyon_silence_defects() {
 /// the text of the error is also in `error`, if that is not NULL (as `pinyon_last_error` copies it).
 ///
 /// Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`.
-/// Threads: any. Blocks: no. Calls back: `on_removed_free`, on failure. Costs microseconds and kilobytes whatever
-/// the capacity.
+/// Threads: any. Blocks: no. Calls back: `on_removed_free`, on failure, if the options have a size. Costs
+/// microseconds and kilobytes whatever the capacity.
 ///
 /// # Safety
 ///
@@ -198,8 +200,8 @@ pub unsafe extern "C" fn pinyon_create(
     let code = call("pinyon_create", || {
         // SAFETY: the caller's word.
         unsafe {
-            out("cache", cache, std::ptr::null_mut())?;
-            out("cache", cache, create(options)?)?;
+            let cleared = out("cache", cache, std::ptr::null_mut());
+            out("cache", cache, create(options, cleared)?)?;
         }
         Ok(PINYON_OK)
     });
@@ -210,12 +212,20 @@ pub unsafe extern "C" fn pinyon_create(
     code
 }
 
-unsafe fn create(given: *const pinyon_options) -> Result<*mut pinyon_cache, Failure> {
+unsafe fn create(
+    given: *const pinyon_options,
+    place: Result<(), Failure>,
+) -> Result<*mut pinyon_cache, Failure> {
     // SAFETY: the caller's word.
-    let Some(options) = (unsafe { options("options", given)? }) else {
+    let Some((options, unknown)) = (unsafe { known("options", given)? }) else {
         return Err(Failure::of(PINYON_ERR_NULL, "options", "is NULL: say at least the capacity"));
     };
+    // First, so that whatever goes wrong the caller's `user` is freed.
     let removals = Removals::new(&options);
+    place?;
+    if unknown {
+        return Err(Failure::unknown_option("options"));
+    }
     let mut builder = Cache::<Key, Value>::builder();
     builder = match options.unit {
         PINYON_ENTRIES => builder.capacity(options.capacity),
@@ -260,7 +270,8 @@ unsafe fn create(given: *const pinyon_options) -> Result<*mut pinyon_cache, Fail
         remember(format_args!("pinyon_create: {error}"));
         Failure::told(PINYON_ERR_ARGUMENT)
     })?;
-    Ok(Box::into_raw(Box::new(pinyon_cache { magic: MAGIC, cache, removals })))
+    let weighed = options.unit == PINYON_WEIGHT;
+    Ok(Box::into_raw(Box::new(pinyon_cache { magic: MAGIC, cache, removals, weighed })))
 }
 
 fn with_flags(builder: Builder<Key, Value>, flags: u32) -> Result<Builder<Key, Value>, Failure> {
@@ -371,7 +382,7 @@ pub unsafe extern "C" fn pinyon_set_capacity(cache: *const pinyon_cache, capacit
 pub unsafe extern "C" fn pinyon_shrink(cache: *const pinyon_cache, weight: u64, evicted: *mut u64) -> i32 {
     call("pinyon_shrink", || {
         // SAFETY: the caller's word.
-        unsafe { super::boundary::tell(evicted, at(cache)?.cache.shrink_to(weight) as u64) };
+        unsafe { Wish::of("evicted", evicted, 0)?.tell(at(cache)?.cache.shrink_to(weight) as u64) };
         Ok(PINYON_OK)
     })
 }
@@ -465,7 +476,7 @@ unsafe impl Growing for pinyon_stats {}
 pub unsafe extern "C" fn pinyon_get_stats(cache: *const pinyon_cache, stats: *mut pinyon_stats) -> i32 {
     call("pinyon_get_stats", || {
         // SAFETY: the caller's word.
-        let cache = unsafe { at(cache)? };
+        let (blank, cache) = unsafe { (Blank::of("stats", stats)?, at(cache)?) };
         let all = cache.cache.stats();
         let own = pinyon_stats {
             struct_size: size_of::<pinyon_stats>(),
@@ -494,8 +505,7 @@ pub unsafe extern "C" fn pinyon_get_stats(cache: *const pinyon_cache, stats: *mu
             overhead_bytes: all.overhead_bytes,
             removals_lost: cache.removals.as_ref().map_or(0, |removals| removals.lost()),
         };
-        // SAFETY: the caller's word.
-        unsafe { fill("stats", stats, own)? };
+        blank.fill(&own);
         Ok(PINYON_OK)
     })
 }

@@ -20,7 +20,7 @@ pub const PINYON_WAIT: i32 = 6;
 pub const PINYON_STALE: i32 = 7;
 /// The time to wait was over first; the ticket is still good.
 pub const PINYON_TIMED_OUT: i32 = 8;
-/// The key was written or removed since its load began, so what was loaded is not stored. Who waited for it has it.
+/// The key was written, removed or invalidated since its load began, so what was loaded is not stored.
 pub const PINYON_OVERTAKEN: i32 = 9;
 /// No lease has this token, or no place this ticket: it was used, or its time is over.
 pub const PINYON_LAPSED: i32 = 10;

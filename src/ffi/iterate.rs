@@ -1,8 +1,8 @@
 //! Going over the entries, a page at a time.
 
 use super::block::{Key, Value};
-use super::boundary::{out, places};
-use super::cache::{on, pinyon_cache};
+use super::boundary::{call, check, out, places};
+use super::cache::{at, pinyon_cache};
 use super::codes::*;
 use super::entry::pinyon_bytes;
 use crate::Cursor;
@@ -64,9 +64,10 @@ pub unsafe extern "C" fn pinyon_next_page(
 ) -> i32 {
     // SAFETY: the caller's word.
     unsafe {
-        on("pinyon_next_page", cache, |cache| {
+        call("pinyon_next_page", || {
             out("count", count, 0)?;
-            super::boundary::check("cursor", cursor.cast_const())?;
+            let cache = at(cache)?;
+            check("cursor", cursor.cast_const())?;
             let places = places("items", items, capacity)?;
             let from = cursor.read();
             if from == ENDED {
@@ -120,7 +121,8 @@ pub unsafe extern "C" fn pinyon_items_release(items: *mut pinyon_item, count: us
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pinyon_item_handle(item: *const pinyon_item) -> *mut super::read::pinyon_handle {
     // SAFETY: the caller's word.
-    let value = unsafe { item.as_ref() }.and_then(|item| NonNull::new(item.keep_value));
+    let item = if check("item", item).is_ok() { unsafe { item.as_ref() } } else { None };
+    let value = item.and_then(|item| NonNull::new(item.keep_value));
     let Some(value) = value else { return std::ptr::null_mut() };
     // SAFETY: the caller's word; it stays the item's.
     let value = ManuallyDrop::new(unsafe { Value::from_handle(value) });

@@ -17,7 +17,8 @@ use std::time::Duration;
 pub struct pinyon_lease_options {
     /// `sizeof(pinyon_lease_options)`.
     pub struct_size: usize,
-    /// How long a lease lasts, in milliseconds: then others load in its holder's place. 0: a minute.
+    /// How long a lease lasts, in milliseconds of the system's steady clock, whatever the cache's: then others load
+    /// in its holder's place. 0: a minute.
     pub lasting_ms: u64,
     /// When a value is due to be loaded again, in milliseconds since it was written; 0: as the cache says;
     /// `PINYON_NEVER`: never.
@@ -81,8 +82,9 @@ pub unsafe extern "C" fn pinyon_acquire(
 ) -> i32 {
     // SAFETY: the caller's word.
     unsafe {
-        on("pinyon_acquire", cache, |cache| {
+        call("pinyon_acquire", || {
             out("acquired", acquired, NOTHING)?;
+            let cache = at(cache)?;
             let key = bytes("key", key, key_size)?;
             let (code, found) = match cache.cache.acquire(KeyBytes::of(key), lease_options(options)?) {
                 Acquired::Hit(value) => (PINYON_OK, with_value(value)),
@@ -226,8 +228,9 @@ pub unsafe extern "C" fn pinyon_wait(
 ) -> i32 {
     // SAFETY: the caller's word.
     unsafe {
-        on("pinyon_wait", cache, |cache| {
+        call("pinyon_wait", || {
             out("acquired", acquired, NOTHING)?;
+            let cache = at(cache)?;
             let timeout = (timeout_ms != PINYON_NEVER).then(|| Duration::from_millis(timeout_ms));
             let (code, found) = match cache.cache.wait(Ticket::from_bits(ticket), timeout) {
                 Waited::Value(value) => (PINYON_OK, with_value(value)),

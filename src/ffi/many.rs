@@ -86,7 +86,7 @@ pub unsafe extern "C" fn pinyon_get_many(
 /// Writes many pairs, as `pinyon_set` each, with the same options. What became of each is in `codes[0..count]`,
 /// which may be NULL.
 ///
-/// Returns `PINYON_OK` if all were stored, else the least of their codes; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`,
+/// Returns `PINYON_OK` if all were stored, else `PINYON_TOO_HEAVY`; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`,
 /// `PINYON_ERR_HANDLE`, then nothing is written; `PINYON_ERR_MEMORY`, then those before it are.
 /// Touches, threads, blocks, calls back: as `pinyon_set`.
 ///

@@ -1,7 +1,7 @@
 //! Reading: by copy, by handle, by visit.
 
 use super::block::{KeyBytes, Value};
-use super::boundary::{Failure, bytes, call, fill, out, tell};
+use super::boundary::{Blank, Failure, Wish, bytes, call, out};
 use super::cache::{PINYON_NEVER, at, on, pinyon_cache};
 use super::codes::*;
 use super::entry::pinyon_metadata;
@@ -18,27 +18,46 @@ pub struct pinyon_handle {
 /// jump out.
 pub type pinyon_visitor = Option<unsafe extern "C" fn(user: *mut c_void, data: *const c_void, size: usize)>;
 
-/// Gives C a value, or NULL: the handle's place is the caller's duty, the others' are not.
-///
-/// # Safety
-///
-/// `handle` is good for a write, the others are NULL or are.
-#[inline]
-pub(super) unsafe fn hand_out(
-    value: Option<Value>,
+/// Where a handle goes, and what it holds.
+pub(super) struct Hand {
     handle: *mut *mut pinyon_handle,
-    data: *mut *const c_void,
-    size: *mut usize,
-) -> i32 {
-    let Some(value) = value else { return PINYON_MISS };
-    let bytes = value.view();
-    // SAFETY: the caller's word.
-    unsafe {
-        tell(data, bytes.data);
-        tell(size, bytes.size);
-        handle.write(value.into_handle().cast());
+    data: Wish<*const c_void>,
+    size: Wish<usize>,
+}
+
+impl Hand {
+    /// Nothing is in it yet.
+    ///
+    /// # Safety
+    ///
+    /// Each is NULL, misaligned, or good for writes until the call returns.
+    #[inline]
+    pub(super) unsafe fn of(
+        handle: *mut *mut pinyon_handle,
+        data: *mut *const c_void,
+        size: *mut usize,
+    ) -> Result<Self, Failure> {
+        // SAFETY: the caller's word.
+        unsafe {
+            out("handle", handle, std::ptr::null_mut())?;
+            Ok(Hand {
+                handle,
+                data: Wish::of("data", data, std::ptr::null())?,
+                size: Wish::of("size", size, 0)?,
+            })
+        }
     }
-    PINYON_OK
+
+    #[inline]
+    pub(super) fn give(&self, value: Option<Value>) -> i32 {
+        let Some(value) = value else { return PINYON_MISS };
+        let bytes = value.view();
+        self.data.tell(bytes.data);
+        self.size.tell(bytes.size);
+        // SAFETY: `of`.
+        unsafe { self.handle.write(value.into_handle().cast()) };
+        PINYON_OK
+    }
 }
 
 /// Copies a value into the buffer. Its size is in `*size` (which may be NULL) if there is one, whether or not it
@@ -64,21 +83,20 @@ pub unsafe extern "C" fn pinyon_get_copy(
 ) -> i32 {
     call("pinyon_get_copy", move || {
         // SAFETY: the caller's word.
-        let (cache, key) = unsafe { (at(cache)?, bytes("key", key, key_size)?) };
+        let (size, cache, key) =
+            unsafe { (Wish::of("size", size, 0)?, at(cache)?, bytes("key", key, key_size)?) };
         if buffer.is_null() && capacity > 0 {
             return Err(Failure::of(PINYON_ERR_NULL, "buffer", "is NULL and its capacity is not 0"));
         }
         let copied = cache.cache.with(KeyBytes::of(key), |value| {
             let value = value.bytes();
-            // SAFETY: the caller's word; there is room.
-            unsafe {
-                tell(size, value.len());
-                if value.len() > capacity {
-                    return PINYON_TOO_SMALL;
-                }
-                if !value.is_empty() {
-                    buffer.cast::<u8>().copy_from_nonoverlapping(value.as_ptr(), value.len());
-                }
+            size.tell(value.len());
+            if value.len() > capacity {
+                return PINYON_TOO_SMALL;
+            }
+            if !value.is_empty() {
+                // SAFETY: the caller's word; there is room.
+                unsafe { buffer.cast::<u8>().copy_from_nonoverlapping(value.as_ptr(), value.len()) };
             }
             PINYON_OK
         });
@@ -110,9 +128,9 @@ pub unsafe extern "C" fn pinyon_get(
     call("pinyon_get", move || {
         // SAFETY: the caller's word.
         unsafe {
-            out("handle", handle, std::ptr::null_mut())?;
+            let hand = Hand::of(handle, data, size)?;
             let (cache, key) = (at(cache)?, bytes("key", key, key_size)?);
-            Ok(hand_out(cache.cache.get(KeyBytes::of(key)), handle, data, size))
+            Ok(hand.give(cache.cache.get(KeyBytes::of(key))))
         }
     })
 }
@@ -137,9 +155,10 @@ pub unsafe extern "C" fn pinyon_handle_value(
         };
         // SAFETY: the caller's word; it stays the caller's.
         unsafe {
+            let (data, size) = (Wish::of("data", data, std::ptr::null())?, Wish::of("size", size, 0)?);
             let bytes = std::mem::ManuallyDrop::new(Value::from_handle(handle)).view();
-            tell(data, bytes.data);
-            tell(size, bytes.size);
+            data.tell(bytes.data);
+            size.tell(bytes.size);
         }
         Ok(PINYON_OK)
     })
@@ -247,22 +266,20 @@ pub unsafe extern "C" fn pinyon_get_metadata(
     key_size: usize,
     metadata: *mut pinyon_metadata,
 ) -> i32 {
-    // SAFETY: the caller's word.
-    unsafe {
-        on("pinyon_get_metadata", cache, |cache| {
-            let known = cache.cache.metadata(KeyBytes::of(bytes("key", key, key_size)?));
-            let Some(known) = known else { return Ok(PINYON_MISS) };
-            let all = pinyon_metadata {
-                struct_size: size_of::<pinyon_metadata>(),
-                age_ms: known.age.map_or(PINYON_NEVER, |age| milliseconds(age, false)),
-                remaining_ms: known.remaining.map_or(PINYON_NEVER, |left| milliseconds(left, true)),
-                idle_ms: known.idle.map_or(PINYON_NEVER, |idle| milliseconds(idle, true)),
-                weight: known.weight,
-            };
-            fill("metadata", metadata, all)?;
-            Ok(PINYON_OK)
-        })
-    }
+    call("pinyon_get_metadata", || {
+        // SAFETY: the caller's word.
+        let (blank, cache, key) =
+            unsafe { (Blank::of("metadata", metadata)?, at(cache)?, bytes("key", key, key_size)?) };
+        let Some(known) = cache.cache.metadata(KeyBytes::of(key)) else { return Ok(PINYON_MISS) };
+        blank.fill(&pinyon_metadata {
+            struct_size: size_of::<pinyon_metadata>(),
+            age_ms: known.age.map_or(PINYON_NEVER, |age| milliseconds(age, false)),
+            remaining_ms: known.remaining.map_or(PINYON_NEVER, |left| milliseconds(left, true)),
+            idle_ms: known.idle.map_or(PINYON_NEVER, |idle| milliseconds(idle, true)),
+            weight: known.weight,
+        });
+        Ok(PINYON_OK)
+    })
 }
 
 fn milliseconds(time: Duration, up: bool) -> u64 {

@@ -1,8 +1,8 @@
 //! Telling what has left the cache: to a function, to a queue, or both.
 
 use super::block::{Key, Value};
-use super::boundary::{out, places};
-use super::cache::{on, pinyon_cache, pinyon_options};
+use super::boundary::{call, out, places};
+use super::cache::{at, pinyon_cache, pinyon_options};
 use super::codes::*;
 use super::iterate::pinyon_item;
 use crate::Cause;
@@ -152,8 +152,9 @@ pub unsafe extern "C" fn pinyon_poll_removals(
 ) -> i32 {
     // SAFETY: the caller's word.
     unsafe {
-        on("pinyon_poll_removals", cache, |cache| {
+        call("pinyon_poll_removals", || {
             out("count", count, 0)?;
+            let cache = at(cache)?;
             let places = places("removals", removals, capacity)?;
             let Some(removals) = &cache.removals else { return Ok(PINYON_END) };
             let mut queue = removals.queue.lock();

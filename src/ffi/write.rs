@@ -1,11 +1,11 @@
 //! Writing: values copied, written in place or adopted; with conditions; and taking away.
 
 use super::block::{Block, Foreign, Key, KeyBytes, Value};
-use super::boundary::{Failure, bytes, call, out, tell};
+use super::boundary::{Failure, Wish, bytes, call, out};
 use super::cache::{PINYON_NEVER, at, on, pinyon_cache};
 use super::codes::*;
 use super::entry::{insert_options, pinyon_entry_options};
-use super::read::{hand_out, pinyon_handle};
+use super::read::{Hand, pinyon_handle};
 use crate::{Compute, Computed, InsertOptions, Inserted, Lifetime};
 use std::ffi::c_void;
 use std::ptr::NonNull;
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn pinyon_set(
 /// if `size` is 0), which must not change until `free_value` is called with them and `user`. That happens exactly
 /// once, whatever this call returns: at once if the value is not stored, else when it has left the cache and no
 /// handle holds it. So a cache can hold pointers to structures of the caller's; give their real weight in the
-/// options, where the capacity is bytes.
+/// options, where the capacity is bytes. With a NULL `free_value` nobody is told.
 ///
 /// Returns as `pinyon_set`. Touches, threads, blocks: as `pinyon_set`. Calls back: also `free_value`.
 ///
@@ -122,8 +122,9 @@ pub unsafe extern "C" fn pinyon_reserve(
     call("pinyon_reserve", || {
         // SAFETY: the caller's word.
         unsafe {
+            let cleared = out("data", data, std::ptr::null_mut());
             out("reservation", reservation, std::ptr::null_mut())?;
-            out("data", data, std::ptr::null_mut())?;
+            cleared?;
             at(cache)?;
             let mut block = Block::zeroed(bytes("key", key, key_size)?, size)?;
             out("data", data, block.bytes_mut().as_mut_ptr().cast())?;
@@ -295,8 +296,8 @@ pub unsafe extern "C" fn pinyon_compare_and_swap(
 
 /// Adds to a counter, and tells what it is then in `*now` (which may be NULL). A counter is a value of eight bytes,
 /// the least significant first, two's complement. Where nothing is there, one is made that is `initial`, and
-/// nothing is added. An entry keeps its lifetime, its tags go; `options` (which may be NULL) are for one that is
-/// made. Atomic.
+/// nothing is added. An entry keeps its lifetime and its weight (in bytes it is counted anew), its tags go;
+/// `options` (which may be NULL) are for one that is made. Atomic.
 ///
 /// Returns as `pinyon_set`, `PINYON_ERR_NOT_A_COUNTER` if something else is there, `PINYON_ERR_OVERFLOW`.
 /// Touches, threads, blocks, calls back: as `pinyon_set`.
@@ -317,7 +318,8 @@ pub unsafe extern "C" fn pinyon_counter_add(
 ) -> i32 {
     // SAFETY: the caller's word.
     unsafe {
-        on("pinyon_counter_add", cache, |cache| {
+        call("pinyon_counter_add", || {
+            let (now, cache) = (Wish::of("now", now, 0)?, at(cache)?);
             let key = bytes("key", key, key_size)?;
             let options = insert_options(options)?;
             let (mut sum, mut failure) = (initial, None);
@@ -344,7 +346,7 @@ pub unsafe extern "C" fn pinyon_counter_add(
             if matches!(computed, Computed::Refused(_)) {
                 return Ok(PINYON_TOO_HEAVY);
             }
-            tell(now, sum);
+            now.tell(sum);
             Ok(PINYON_OK)
         })
     }
@@ -361,15 +363,19 @@ fn add(value: &[u8], delta: i64) -> Result<i64, Failure> {
     ))
 }
 
-/// The lifetime that an entry has left.
+/// What an entry was written with, as far as it is known: the lifetime it has left, and a weight that was given.
 fn as_it_is(cache: &pinyon_cache, key: &[u8]) -> InsertOptions {
-    let known = cache.cache.metadata(KeyBytes::of(key));
     let mut options = InsertOptions::new().forever();
-    if let Some(idle) = known.and_then(|known| known.idle) {
+    let Some(known) = cache.cache.metadata(KeyBytes::of(key)) else { return options };
+    if let Some(idle) = known.idle {
         options = options.tti(idle);
     }
-    if let Some(left) = known.and_then(|known| known.ttl) {
+    if let Some(left) = known.ttl {
         options = options.ttl(left);
+    }
+    // Of bytes the library's count is as good, but for what weighs nothing.
+    if cache.weighed || known.weight == 0 {
+        options = options.weight(known.weight);
     }
     options
 }
@@ -417,9 +423,9 @@ pub unsafe extern "C" fn pinyon_take(
     call("pinyon_take", || {
         // SAFETY: the caller's word.
         unsafe {
-            out("handle", handle, std::ptr::null_mut())?;
+            let hand = Hand::of(handle, data, size)?;
             let (cache, key) = (at(cache)?, bytes("key", key, key_size)?);
-            Ok(hand_out(cache.cache.remove(KeyBytes::of(key)), handle, data, size))
+            Ok(hand.give(cache.cache.remove(KeyBytes::of(key))))
         }
     })
 }
