@@ -20,11 +20,12 @@ FUZZ_SECONDS ?= 300
 BENCH ?=
 PEERS  = CARGO_TARGET_DIR=$(TARGET)/peers cargo run --release --manifest-path benches/peers/Cargo.toml --
 
-# Where `make install` puts things. The ABI's version, which is in the name that programs ask for: major and minor while major is 0.
+# Where `make install` puts things. The ABI's version, which is in the name that programs ask for: the major number, and while that
+# is 0 the minor one too.
 PREFIX ?= /usr/local
-ABI    := $(shell sed -n 's/^version = "\([0-9]*\.[0-9]*\)\..*/\1/p' Cargo.toml)
-# A cdylib of cargo has no name of its own.
-SONAME  = $(if $(filter Linux,$(shell uname)),-C link-arg=-Wl$(comma)-soname$(comma)libpinyon.so.$(ABI))
+ABI    := $(shell sed -n 's/^version = "\(0\.[0-9]*\)\..*/\1/p; s/^version = "\([1-9][0-9]*\)\..*/\1/p' Cargo.toml)
+# A cdylib of cargo has no name of its own; and threads that used the library call it when they end, so it stays loaded.
+SONAME  = $(if $(filter Linux,$(shell uname)),-C link-arg=-Wl$(comma)-soname$(comma)libpinyon.so.$(ABI)$(comma)-z$(comma)nodelete)
 comma  := ,
 
 # Where cargo builds; the model checker's build has other flags, so it has its own folder.

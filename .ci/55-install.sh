@@ -96,6 +96,8 @@ for source in bindings/c/examples/*.c "$work/readme.c"; do
     ln -sf part.u64 "$work/input"
     try $memcheck "$work/$name"
 done
+cc -static $strict $(pkg-config --cflags pinyon) "$work/readme.c" -o "$work/alone" $(pkg-config --variable=static pinyon | sed s/-lgcc_s//)
+try "$work/alone"
 : >"$work/nothing.in" && ln -sf nothing.in "$work/input"
 
 cp -r bindings/c/examples/embed-pkg-config "$work/"

@@ -14,8 +14,9 @@
  * of the caller's functions may run inside of a call. None of them runs under a lock; all may call the cache (but for
  * the clock); none may throw or jump out.
  *
- * The library starts no threads, keeps nothing beside its caches but the last error of each thread, and works in the
- * child of a fork. Do not unload it while threads that used it run. Where the system gives no memory for the tables of
+ * The library starts no threads, and keeps nothing beside its caches but the last error of each thread. A child of a fork
+ * may make caches, and use those that no other thread was writing to at the moment of the fork; of another one a write may
+ * wait for ever for a thread that is not there. Unloading the library does nothing: it stays. Where the system gives no memory for the tables of
  * a cache, which are small beside its values, the process is ended.
  */
 

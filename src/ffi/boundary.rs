@@ -173,7 +173,7 @@ fn span<T>(what: &'static str, data: *const T, count: usize) -> Result<(), Failu
 /// # Safety
 ///
 /// As [`bytes`], for so many elements.
-pub(super) unsafe fn array<'a, T>(
+pub(super) unsafe fn elements<'a, T>(
     what: &'static str,
     data: *const T,
     count: usize,
@@ -186,11 +186,11 @@ pub(super) unsafe fn array<'a, T>(
     Ok(unsafe { std::slice::from_raw_parts(data, count) })
 }
 
-/// As [`array`], of places to be written.
+/// As [`elements`], of places to be written.
 ///
 /// # Safety
 ///
-/// As [`array`], and nobody else looks at them.
+/// As [`elements`], and nobody else looks at them.
 pub(super) unsafe fn places<'a, T>(
     what: &'static str,
     data: *mut T,

@@ -1,6 +1,6 @@
 //! What a write may say of its entry, and what is known of one.
 
-use super::boundary::{Failure, Growing, array, bytes, options};
+use super::boundary::{Failure, Growing, bytes, elements, options};
 use crate::InsertOptions;
 use std::ffi::c_void;
 use std::time::Duration;
@@ -69,7 +69,7 @@ pub(super) unsafe fn insert_options(given: *const pinyon_entry_options) -> Resul
         own = own.weight(given.weight);
     }
     // SAFETY: the caller's word.
-    let tags = unsafe { array("tags", given.tags, given.tag_count)? };
+    let tags = unsafe { elements("tags", given.tags, given.tag_count)? };
     if !tags.is_empty() {
         // SAFETY: the caller's word.
         let names: Result<Vec<&[u8]>, Failure> =

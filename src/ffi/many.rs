@@ -1,7 +1,7 @@
 //! Reading and writing many keys with one call.
 
 use super::block::{Block, KeyBytes};
-use super::boundary::{Failure, array, bytes, places};
+use super::boundary::{Failure, bytes, elements, places};
 use super::cache::{on, pinyon_cache};
 use super::codes::*;
 use super::entry::{insert_options, pinyon_bytes, pinyon_entry_options};
@@ -35,7 +35,7 @@ pub struct pinyon_found {
 unsafe fn keys_of<'a>(keys: *const pinyon_bytes, count: usize) -> Result<Vec<&'a KeyBytes>, Failure> {
     // SAFETY: the caller's word.
     unsafe {
-        let each = array("keys", keys, count)?.iter();
+        let each = elements("keys", keys, count)?.iter();
         each.map(|key| Ok(KeyBytes::of(bytes("a key", key.data, key.size)?))).collect()
     }
 }
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn pinyon_set_many(
                 Ok((key, bytes("a value", pair.value.data, pair.value.size)?))
             };
             let pairs =
-                array("pairs", pairs, count)?.iter().map(both).collect::<Result<Vec<_>, Failure>>()?;
+                elements("pairs", pairs, count)?.iter().map(both).collect::<Result<Vec<_>, Failure>>()?;
             let wanted = if codes.is_null() { 0 } else { count };
             let mut codes = places("codes", codes, wanted)?.iter_mut();
             let mut worst = PINYON_OK;

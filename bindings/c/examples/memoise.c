@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { THREADS = 8, VALUES = 28 };
+enum { THREADS = 8, VALUES = 32 };
 
 static pinyon_cache *cache;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -66,7 +66,8 @@ int main(void) {
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
 
     int bad = 0;
-    for (int i = 0; i < THREADS; i++) bad += sums[i] != slow(VALUES + 1) - 1;
+    uint64_t sum = slow(VALUES + 1) - 1;
+    for (int i = 0; i < THREADS; i++) bad += sums[i] != sum;
     for (int n = 0; n < VALUES; n++) bad += computed[n] != 1;
     pinyon_get_stats(cache, &stats);
     printf("%d threads asked for %d values each: %d computed, %d waited for, %d read; %s\n", THREADS, VALUES,
