@@ -84,7 +84,8 @@
 #define PINYON_LAPSED 10
 
 /**
- * The thread is inside of a loader of this very key, and would wait for itself.
+ * A function that `pinyon_complete` calls back asks for the very key that is being completed: its thread would wait for
+ * itself.
  */
 #define PINYON_OWN_KEY 11
 
@@ -1056,7 +1057,7 @@ int32_t pinyon_get_many(const pinyon_cache *cache, const pinyon_bytes *keys, siz
  * which may be NULL.
  *
  * Returns `PINYON_OK` if all were stored, else `PINYON_TOO_HEAVY`; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`,
- * `PINYON_ERR_HANDLE`, then nothing is written; `PINYON_ERR_MEMORY`, then those before it are.
+ * `PINYON_ERR_HANDLE`, then nothing is written; `PINYON_ERR_MEMORY`, then those are whose code is another.
  * Touches, threads, blocks, calls back: as `pinyon_set`.
  */
 int32_t pinyon_set_many(const pinyon_cache *cache,
@@ -1079,6 +1080,9 @@ int32_t pinyon_remove_many(const pinyon_cache *cache, const pinyon_bytes *keys, 
  * itself. Of all who ask for a key that is not there one gets a token; it loads the value, wherever that comes
  * from, and brings it with `pinyon_complete`, or gives up with `pinyon_abandon`. Tokens and tickets are plain
  * numbers, good on any thread. `options` may be NULL.
+ *
+ * Who holds a token and waits for the same key on the same thread waits for itself, as long as the lease lasts: nobody
+ * can tell, because a token may be another thread's by now.
  *
  * Returns `PINYON_OK` with a value, `PINYON_LEAD` with a token, `PINYON_WAIT` with a ticket, `PINYON_STALE` with a
  * value and perhaps a token, `PINYON_OWN_KEY`; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.

@@ -140,7 +140,7 @@ pub extern "C" fn pinyon_code_text(code: i32) -> *const c_char {
         PINYON_TIMED_OUT => c"the time to wait was over first",
         PINYON_OVERTAKEN => c"the key was written since the load began",
         PINYON_LAPSED => c"no lease has this token, or no place this ticket",
-        PINYON_OWN_KEY => c"a loader asks for its own key",
+        PINYON_OWN_KEY => c"a function called by the completion of a key asks for that key",
         PINYON_END => c"that was all",
         PINYON_MORE => c"some upkeep is left",
         PINYON_ERR_NULL => c"an argument is NULL that must not be",

@@ -24,7 +24,8 @@ pub const PINYON_TIMED_OUT: i32 = 8;
 pub const PINYON_OVERTAKEN: i32 = 9;
 /// No lease has this token, or no place this ticket: it was used, or its time is over.
 pub const PINYON_LAPSED: i32 = 10;
-/// The thread is inside of a loader of this very key, and would wait for itself.
+/// A function that `pinyon_complete` calls back asks for the very key that is being completed: its thread would wait for
+/// itself.
 pub const PINYON_OWN_KEY: i32 = 11;
 /// There was nothing more to tell: the iteration has come to its end.
 pub const PINYON_END: i32 = 12;

@@ -64,6 +64,9 @@ fn with_token(token: Token) -> pinyon_acquired {
 /// from, and brings it with `pinyon_complete`, or gives up with `pinyon_abandon`. Tokens and tickets are plain
 /// numbers, good on any thread. `options` may be NULL.
 ///
+/// Who holds a token and waits for the same key on the same thread waits for itself, as long as the lease lasts: nobody
+/// can tell, because a token may be another thread's by now.
+///
 /// Returns `PINYON_OK` with a value, `PINYON_LEAD` with a token, `PINYON_WAIT` with a ticket, `PINYON_STALE` with a
 /// value and perhaps a token, `PINYON_OWN_KEY`; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
 /// Touches: as `pinyon_get`. Threads: any. Blocks: no. Calls back: `clock`.

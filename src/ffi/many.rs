@@ -87,7 +87,7 @@ pub unsafe extern "C" fn pinyon_get_many(
 /// which may be NULL.
 ///
 /// Returns `PINYON_OK` if all were stored, else `PINYON_TOO_HEAVY`; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`,
-/// `PINYON_ERR_HANDLE`, then nothing is written; `PINYON_ERR_MEMORY`, then those before it are.
+/// `PINYON_ERR_HANDLE`, then nothing is written; `PINYON_ERR_MEMORY`, then those are whose code is another.
 /// Touches, threads, blocks, calls back: as `pinyon_set`.
 ///
 /// # Safety
@@ -113,7 +113,9 @@ pub unsafe extern "C" fn pinyon_set_many(
             let pairs =
                 elements("pairs", pairs, count)?.iter().map(both).collect::<Result<Vec<_>, Failure>>()?;
             let wanted = if codes.is_null() { 0 } else { count };
-            let mut codes = places("codes", codes, wanted)?.iter_mut();
+            let codes = places("codes", codes, wanted)?;
+            codes.iter_mut().for_each(|place| _ = place.write(PINYON_ERR_MEMORY));
+            let mut codes = codes.iter_mut();
             let mut worst = PINYON_OK;
             for (key, value) in pairs {
                 let (key, value) = Block::new(key, value)?.into_pair();
