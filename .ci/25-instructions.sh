@@ -5,14 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 limits=benches/instructions.limits
-command -v valgrind >/dev/null || {
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        apt-get install -y -q valgrind >/dev/null
-    else
-        echo "valgrind is missing: install it (on Debian: apt-get install valgrind)" >&2
-        exit 1
-    fi
-}
+.ci/need valgrind
 binary=$(cargo bench --bench instructions --no-run 2>&1 | tee >(cat >&2) | sed -n 's/.*Executable.*(\(.*\))$/\1/p')
 
 instructions() {

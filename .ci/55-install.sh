@@ -6,16 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
 mkdir -p "$target/ci" && target=$(cd "$target" && pwd)
-for tool in valgrind cmake pkg-config zstd; do
-    command -v $tool >/dev/null || {
-        if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-            apt-get install -y -q $tool >/dev/null
-        else
-            echo "$tool is missing: install it (on Debian: apt-get install $tool)" >&2
-            exit 1
-        fi
-    }
-done
+.ci/need valgrind cmake pkg-config zstd
 work=$target/ci/install
 rm -rf "$work" && mkdir -p "$work"
 fail() { echo "$*"; exit 1; }
@@ -74,7 +65,9 @@ grep -qx 'prefix=/usr' "$work/stage/usr/lib/pkgconfig/pinyon.pc"
 
 echo "== the examples, by pkg-config"
 strict="-std=c99 -O2 -Wall -Wextra -Wpedantic -Wconversion -Werror -pthread"
-awk '/^```c$/ { on = 1; next } /^```/ { on = 0 } on' bindings/c/README.md >"$work/readme.c"
+program_of() { awk '/^```c$/ { on = 1; next } /^```/ { on = 0 } on' "$1"; }
+program_of bindings/c/README.md >"$work/readme.c"
+program_of README.md >"$work/front.c"
 zstd -dcq examples/traces/source-tree.u64.zst >"$work/trace.u64"
 try() {
     echo "-- $*"
@@ -82,7 +75,7 @@ try() {
     cat "$work/out"
 }
 memcheck="valgrind -q --leak-check=full --error-exitcode=1 --errors-for-leak-kinds=definite,possible"
-for source in bindings/c/examples/*.c "$work/readme.c"; do
+for source in bindings/c/examples/*.c "$work/readme.c" "$work/front.c"; do
     name=$(basename "$source" .c)
     cc $strict $(pkg-config --cflags pinyon) "$source" -o "$work/$name" $(pkg-config --libs pinyon)
     cc $strict $(pkg-config --cflags pinyon) "$source" -o "$work/$name-static" $(pkg-config --variable=static pinyon)

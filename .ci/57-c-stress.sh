@@ -10,17 +10,17 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 system="-pthread -lgcc_s -lutil -lrt -lm -ldl -lc"
 out=$target/ci/c-stress
 mkdir -p "$out"
-command -v valgrind >/dev/null || {
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        apt-get install -y -q valgrind >/dev/null
-    else
-        echo "valgrind is missing: install it (on Debian: apt-get install valgrind)" >&2
-        exit 1
-    fi
-}
+.ci/need valgrind
 
 CARGO_TARGET_DIR=$target/header cargo run --quiet --manifest-path bindings/c/header/Cargo.toml -- --check
 bindings/c/tests/abi.py
+for standard in c99 c11 c17; do
+    gcc -std=$standard -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only bindings/c/examples/hello.c
+done
+printf '#include <pinyon.h>\n#include <pinyon.h>\n' >"$out/twice.cpp"
+for standard in c++11 c++17 c++20; do
+    g++ -std=$standard -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only "$out/twice.cpp"
+done
 
 # compile PROGRAM LIBRARY FLAG...
 compile() {

@@ -4,8 +4,8 @@ mod common;
 
 use common::{Census, Constant, Rng, checked, finishes, keys};
 use pinyon::{
-    BuildError, Builder, Cache, Compute, Equivalent, InsertOptions, Inserted, ManualTicker, Pinned, Policy,
-    RandomState, ValueRef,
+    BuildError, Builder, Cache, Compute, Cursor, Equivalent, InsertOptions, Inserted, ManualTicker, Pinned,
+    Policy, RandomState, ValueRef,
 };
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
@@ -762,4 +762,62 @@ fn good_settings_are_taken_and_shown() {
     dated.insert(1, 1);
     ticker.advance(Duration::from_secs(9));
     assert_eq!(dated.metadata(&1).unwrap().age, Some(Duration::from_secs(9)));
+}
+
+/// Everything that pages of this size show, and the sizes of the pages.
+fn pages<S: std::hash::BuildHasher>(cache: &Cache<u64, u64, S>, limit: usize) -> (Vec<u64>, Vec<usize>) {
+    let (mut seen, mut sizes, mut at) = (Vec::new(), Vec::new(), Some(Cursor::START));
+    while let Some(from) = at {
+        let page = cache.page(Cursor::from_bits(from.to_bits()), limit);
+        assert!(page.entries.iter().all(|(key, value)| key == value));
+        sizes.push(page.entries.len());
+        seen.extend(page.entries.into_iter().map(|(key, _)| key));
+        at = page.next;
+    }
+    (seen, sizes)
+}
+
+#[test]
+fn g17_pages_show_what_an_iteration_shows() {
+    let cache = checked(Cache::builder().capacity(1000).shards(3));
+    (0..700).for_each(|n| _ = cache.insert(n, n));
+    cache.insert_with(900, 900, InsertOptions::new().ttl(Duration::ZERO));
+    for limit in [0, 1, 7, 700, usize::MAX] {
+        let (mut seen, sizes) = pages(&cache, limit);
+        seen.sort_unstable();
+        assert_eq!(seen, (0..700).collect::<Vec<_>>(), "pages of {limit}");
+        let most = sizes.iter().max().copied();
+        assert!(most <= Some(limit.max(2)), "{most:?} of {limit}: two may share a hash by chance");
+    }
+    for bits in [u64::MAX, 3 << 32, 5 << 32 | 7] {
+        let page = cache.page(Cursor::from_bits(bits), 10);
+        assert!(page.entries.is_empty() && page.next.is_none(), "beyond the last shard");
+    }
+    assert_eq!(cache.stats().hits, 0, "it is not a read");
+}
+
+#[test]
+fn g17_entries_that_share_a_hash_are_in_one_page() {
+    let cache: common::Checked<u64, u64, Constant> =
+        checked(Cache::builder().capacity(100).shards(1).hasher(Constant(77)));
+    (0..20).for_each(|n| _ = cache.insert(n, n));
+    let (mut seen, sizes) = pages(&cache, 3);
+    seen.sort_unstable();
+    assert_eq!((seen, sizes), ((0..20).collect(), vec![20, 0]));
+}
+
+#[test]
+fn g17_what_stays_is_in_one_page_while_the_table_grows() {
+    let cache = checked(Cache::builder().capacity_weight(100_000).shards(2));
+    (0..50).for_each(|n| _ = cache.insert(n, n));
+    let (mut seen, mut at, mut next) = (Vec::new(), Some(Cursor::START), 50);
+    while let Some(from) = at {
+        let page = cache.page(from, 4);
+        seen.extend(page.entries.into_iter().map(|(key, _)| key).filter(|&key| key < 50));
+        at = page.next;
+        (0..20).for_each(|n| _ = cache.insert(next + n, next + n));
+        next = 50 + (next + 20) % 3000;
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..50).collect::<Vec<_>>());
 }

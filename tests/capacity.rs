@@ -601,3 +601,36 @@ fn g04_an_insertion_asks_the_weigher_once_whatever_is_there() {
         assert_eq!((asked.load(Ordering::Relaxed), cache.weight()), (1, weight));
     }
 }
+
+#[test]
+fn g01_shrinking_to_a_weight_evicts_to_it_and_leaves_the_capacity() {
+    let cache = weighed(1000, 3);
+    (0..300).for_each(|key| assert!(cache.insert(key, key % 5).is_stored()));
+    let (entries, weightless) = (cache.len(), (0..300).filter(|key| key % 5 == 0).count());
+    for target in [2000, 500, 77, 0, 0] {
+        let before = cache.len();
+        let evicted = cache.shrink_to(target);
+        assert!(cache.weight() <= target && before - cache.len() == evicted, "{evicted} to {target}");
+        assert!(cache.weight() + 4 > target.min(600), "no more than it takes");
+    }
+    assert_eq!((cache.len(), cache.capacity()), (weightless, 1000), "of {entries} what weighs nothing stays");
+    assert_eq!(cache.stats().evicted as usize, entries - weightless);
+    assert!(cache.insert(1000, 1000).is_stored(), "there is room again");
+}
+
+#[test]
+fn g05_shrinking_ends_though_others_write() {
+    let cache = Arc::new(weighed(1000, 2));
+    let stop = Arc::new(AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut key = 0;
+            while !stop.load(Ordering::Relaxed) {
+                key += 1;
+                assert!(cache.insert(key, 1).is_stored());
+            }
+        });
+        (0..50).for_each(|_| _ = cache.shrink_to(0));
+        stop.store(true, Ordering::Relaxed);
+    });
+}

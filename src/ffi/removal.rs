@@ -60,11 +60,13 @@ pub(super) struct Removals {
     told: pinyon_on_removed,
     user: *mut c_void,
     free: pinyon_free_user,
+    /// How many the queue keeps.
+    most: usize,
     queue: Mutex<Queue>,
 }
 
+#[derive(Default)]
 struct Queue {
-    most: usize,
     waiting: VecDeque<(Key, Value, Cause)>,
     lost: u64,
 }
@@ -90,7 +92,8 @@ impl Removals {
             told: options.on_removed,
             user: options.on_removed_user,
             free: options.on_removed_free,
-            queue: Mutex::new(Queue { most: options.removal_queue, waiting: VecDeque::new(), lost: 0 }),
+            most: options.removal_queue,
+            queue: Mutex::new(Queue::default()),
         };
         let wanted = removals.told.is_some() || removals.free.is_some() || options.removal_queue > 0;
         wanted.then(|| Arc::new(removals))
@@ -102,13 +105,13 @@ impl Removals {
             // SAFETY: the caller gave the two for this.
             unsafe { told(self.user, key.as_ptr().cast(), key.len(), value.data, value.size, number(cause)) }
         }
-        let mut queue = self.queue.lock();
-        if queue.most == 0 {
+        if self.most == 0 {
             return;
         }
+        let mut queue = self.queue.lock();
         queue.waiting.push_back((key.clone(), value.clone(), cause));
         // The oldest goes, under no lock: its drop may call back.
-        let lost = if queue.waiting.len() > queue.most { queue.waiting.pop_front() } else { None };
+        let lost = if queue.waiting.len() > self.most { queue.waiting.pop_front() } else { None };
         queue.lost += u64::from(lost.is_some());
         drop(queue);
         drop(lost);
