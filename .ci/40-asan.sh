@@ -8,12 +8,13 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 export RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/asan
 run() { cargo test --release --no-fail-fast --target "$host" --all-features "$@"; }
 
-# handle_segv: some tests fork a child that must be killed by a forbidden write.
-export ASAN_OPTIONS=detect_leaks=1:handle_segv=0
+# handle_segv: some tests fork a child that must be killed by a forbidden write. allocator_may_return_null: others ask for more
+# memory than there is.
+export ASAN_OPTIONS=detect_leaks=1:handle_segv=0:allocator_may_return_null=1
 sound="stress history model compute user_code"
 run --lib $(printf -- '--test %s ' $sound)
 
-export ASAN_OPTIONS=detect_leaks=0:handle_segv=0
+export ASAN_OPTIONS=detect_leaks=0:handle_segv=0:allocator_may_return_null=1
 others=()
 for test in tests/*.rs tests/*/main.rs; do
     name=${test#tests/} name=${name%/main.rs} name=${name%.rs}
