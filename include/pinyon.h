@@ -746,7 +746,7 @@ uint64_t pinyon_count(const pinyon_cache *cache);
 /**
  * Sets the capacity, in the unit of the cache, and evicts what is above it before it returns.
  *
- * Returns `PINYON_OK`, `PINYON_ERR_ARGUMENT` if it is too small, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
+ * Returns `PINYON_OK`, `PINYON_ERR_ARGUMENT` if it is 0, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
  * Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors.
  */
 int32_t pinyon_set_capacity(const pinyon_cache *cache, uint64_t capacity);

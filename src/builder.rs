@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::tags::Tags;
-use crate::weight::{Budget, HeapSize, LEAST_BYTES, Weigh, Weigher};
+use crate::weight::{Budget, HeapSize, Weigh, Weigher};
 use crate::{BuildError, RandomState};
 use std::fmt;
 use std::hash::BuildHasher;
@@ -295,7 +295,7 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
             Capacity::Entries(0) | Capacity::Weight(0) => {
                 return Err(BuildError::new(setting, 0, "1 or more"));
             }
-            Capacity::Bytes(bytes, _) if bytes < LEAST_BYTES => {
+            Capacity::Bytes(bytes, _) if bytes < 1024 => {
                 return Err(BuildError::new(setting, bytes, "1024 bytes or more"));
             }
             Capacity::Entries(entries) => (entries, Weigher::One, entries, entries / 64),

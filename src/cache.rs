@@ -369,11 +369,10 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     ///
     /// # Errors
     ///
-    /// If `capacity` is less than the builder takes: 0, or of bytes less than 1024. Nothing changes then.
+    /// If `capacity` is 0; nothing changes then.
     pub fn set_capacity(&self, capacity: u64) -> Result<(), BuildError> {
-        if capacity < self.inner.weigher.least_capacity() {
-            let allowed = if capacity == 0 { "1 or more" } else { "1024 bytes or more" };
-            return Err(BuildError::new("set_capacity", capacity, allowed));
+        if capacity == 0 {
+            return Err(BuildError::new("set_capacity", capacity, "1 or more"));
         }
         let store = &self.inner.store;
         store.budget.set_capacity(capacity);

@@ -185,18 +185,7 @@ impl<K, V> Clone for Weigher<K, V> {
     }
 }
 
-/// The least capacity in bytes.
-pub(crate) const LEAST_BYTES: u64 = 1024;
-
 impl<K, V> Weigher<K, V> {
-    /// What a capacity must be at least.
-    pub(crate) fn least_capacity(&self) -> u64 {
-        match self {
-            Weigher::One | Weigher::Units(_) => 1,
-            Weigher::Bytes(_) => LEAST_BYTES,
-        }
-    }
-
     /// The weight of a pair. Runs user code. `overhead` is what the library needs for an entry.
     #[inline]
     pub(crate) fn weigh(&self, key: &K, value: &V, overhead: u64) -> u64 {

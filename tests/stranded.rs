@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread;
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 type Numbers = Cache<u32, u64>;
@@ -123,22 +123,33 @@ fn g21_g24_a_weigher_that_asks_for_the_key_that_is_landing_gets_an_error() {
     cache.validate();
 }
 
-/// A ticker that panics, once or from then on.
+/// A ticker that panics: once, on the thread that armed it; or from then on, on all.
 struct Faulty {
-    armed: Arc<AtomicBool>,
+    armed: Armed,
     for_good: bool,
 }
 
+type Armed = Arc<Mutex<Option<ThreadId>>>;
+
 impl Ticker for Faulty {
     fn now(&self) -> Duration {
-        let faulty = if self.for_good { self.armed.load(SeqCst) } else { self.armed.swap(false, SeqCst) };
+        let mut armed = self.armed.lock().unwrap();
+        let faulty = armed.is_some_and(|by| self.for_good || by == thread::current().id());
+        if faulty && !self.for_good {
+            *armed = None;
+        }
+        drop(armed);
         assert!(!faulty, "ticker");
         Duration::from_secs(1)
     }
 }
 
-fn faulty(for_good: bool) -> (Numbers, Arc<AtomicBool>) {
-    let armed = Arc::new(AtomicBool::new(false));
+fn arm(armed: &Armed) {
+    *armed.lock().unwrap() = Some(thread::current().id());
+}
+
+fn faulty(for_good: bool) -> (Numbers, Armed) {
+    let armed = Armed::default();
     let ticker = Faulty { armed: armed.clone(), for_good };
     (Cache::builder().capacity(10).shards(1).ticker(ticker).build().unwrap(), armed)
 }
@@ -154,12 +165,12 @@ fn g19_g25_a_load_ends_though_the_ticker_panics() {
             cache.load(&1, options, |_| {
                 thread::spawn(move || tell.send(other.load(&1, options, |_| Ok(Loaded::new(2)))));
                 until_waiting(&cache, 1);
-                armed.store(true, SeqCst);
+                arm(&armed);
                 Err(1)
             })
         }));
         assert!(failed.is_err() || matches!(failed, Ok(Err(LoadError::Failed(1)))));
-        armed.store(false, SeqCst);
+        *armed.lock().unwrap() = None;
         let got = waited.recv_timeout(PATIENT);
         let expected = if share { Err(LoadError::Failed(1)) } else { Ok(2) };
         // For good, it panics in the call that waits as well.
@@ -171,7 +182,7 @@ fn g19_g25_a_load_ends_though_the_ticker_panics() {
         let (cache, armed) = faulty(true);
         _ = catch_unwind(AssertUnwindSafe(|| {
             cache.get_or_load(&1, || {
-                armed.store(true, SeqCst);
+                arm(&armed);
                 panic!("loader")
             })
         }));
