@@ -341,7 +341,7 @@ void the_capacity_changes() {
     auto cache = made<int, std::string>(options);
     for (int i = 0; i < 100; i++) cache.set(i, std::string(1000, 'x'));
     CHECK(cache.set_capacity(50000) && cache.size() < 50);
-    CHECK(cache.set_capacity(1).code() == PINYON_ERR_ARGUMENT);
+    CHECK(cache.set_capacity(0).code() == PINYON_ERR_ARGUMENT);
     CHECK(cache.shrink(10000) > 0 && cache.size() < 10);
     CHECK(cache.stats().capacity == 50000 && cache.stats().hits == 0);
     CHECK(cache.set(0, std::string(60000, 'x')).code() == PINYON_TOO_HEAVY);
