@@ -620,17 +620,24 @@ fn g01_shrinking_to_a_weight_evicts_to_it_and_leaves_the_capacity() {
 
 #[test]
 fn g05_shrinking_ends_though_others_write() {
-    let cache = Arc::new(weighed(1000, 2));
-    let stop = Arc::new(AtomicBool::new(false));
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut key = 0;
-            while !stop.load(Ordering::Relaxed) {
-                key += 1;
-                assert!(cache.insert(key, 1).is_stored());
+    finishes("shrinking beside a writer", || {
+        let cache = Arc::new(weighed(1000, 2));
+        let stop = Arc::new(AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut key = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    key += 1;
+                    assert!(cache.insert(key, 1).is_stored());
+                }
+            });
+            for _ in 0..50 {
+                while cache.len() < 100 {
+                    thread::yield_now();
+                }
+                assert!(cache.shrink_to(0) >= 100);
             }
+            stop.store(true, Ordering::Relaxed);
         });
-        (0..50).for_each(|_| _ = cache.shrink_to(0));
-        stop.store(true, Ordering::Relaxed);
     });
 }
