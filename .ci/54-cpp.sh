@@ -57,11 +57,10 @@ template class pinyon::cache<padded, int>;                                      
 template class pinyon::cache<const char*, int>;                                            // says: not what it points at
 template class pinyon::cache<pointer, int>;                                                // says: is no key
 template class pinyon::cache<int, std::string_view>;                                       // says: owns its values
-auto a(pinyon::cache<int, pointer>& c) { return c.add(1, nullptr); }                       // says: under a condition
-auto b(pinyon::cache<int, pointer>& c) { return c.reserve(1, 1); }                         // says: is not made of bytes
-auto c(pinyon::cache<int, int>& c) { return c.counter_add(1, 1); }                         // says: counters are std::int64_t
-auto d(pinyon::cache<int, padded>& c) { return c.compare_and_swap(1, padded(), {}); }      // says: pass a handle
-auto e(pinyon::cache<long, int>& c) { return c.get_many(std::vector<int>{1}); }            // says: stay where they are
+auto a(pinyon::cache<int, pointer>& c) { return c.reserve(1, 1); }                         // says: is not made of bytes
+auto b(pinyon::cache<int, int>& c) { return c.counter_add(1, 1); }                         // says: counters are std::int64_t
+auto c(pinyon::cache<int, padded>& c) { return c.compare_and_swap(1, padded(), {}); }      // says: pass a handle
+auto d(pinyon::cache<long, int>& c) { return c.get_many(std::vector<int>{1}); }            // says: stay where they are
 CPP
 # shellcheck disable=SC2086
 g++ -std=c++17 -fsyntax-only $strict "$out/wrong.cpp" 2>"$out/wrong" && { echo "it compiles"; exit 1; }

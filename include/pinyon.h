@@ -142,6 +142,24 @@
 #define PINYON_WEIGHTLESS 1
 
 /**
+ * `pinyon_entry_options.flags`: the condition of a write, of which one may be set: nothing is there, else
+ * `PINYON_NOT_STORED`. Conditions are for `pinyon_set`, `pinyon_adopt`, `pinyon_commit`, `pinyon_set_many` and
+ * `pinyon_adopt_many`, of which each write is atomic then; other functions refuse them.
+ */
+#define PINYON_IF_ABSENT 2
+
+/**
+ * The same: something is there, else `PINYON_MISS`.
+ */
+#define PINYON_IF_PRESENT 4
+
+/**
+ * The same: what is there is `expected`, byte for byte, else `PINYON_NOT_STORED`, or `PINYON_MISS`. See
+ * `pinyon_compare_and_swap`.
+ */
+#define PINYON_IF_EQUAL 8
+
+/**
  * Why an entry left: its lifetime was over.
  */
 #define PINYON_EXPIRED 1
@@ -574,13 +592,17 @@ typedef struct {
      */
     size_t tag_count;
     /**
-     * 0 or `PINYON_WEIGHTLESS`.
+     * A sum of `PINYON_WEIGHTLESS` and of one of `PINYON_IF_ABSENT`, `PINYON_IF_PRESENT`, `PINYON_IF_EQUAL`.
      */
     uint32_t flags;
     /**
      * Must be 0.
      */
     uint32_t reserved;
+    /**
+     * For `PINYON_IF_EQUAL`; else no bytes.
+     */
+    pinyon_bytes expected;
 } pinyon_entry_options;
 
 /**
@@ -858,10 +880,11 @@ int32_t pinyon_contains(const pinyon_cache *cache, const void *key, size_t key_s
 int32_t pinyon_get_metadata(const pinyon_cache *cache, const void *key, size_t key_size, pinyon_metadata *metadata);
 
 /**
- * Writes a copy of the value under a copy of the key, whatever is there. `options` may be NULL.
+ * Writes a copy of the value under a copy of the key, whatever is there, unless `options` have a condition. They may
+ * be NULL.
  *
  * Returns `PINYON_OK`, `PINYON_TOO_HEAVY`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`,
- * `PINYON_ERR_MEMORY`.
+ * `PINYON_ERR_MEMORY`; under a condition also `PINYON_MISS` and `PINYON_NOT_STORED`.
  * Touches: a write over an entry is a use, and its lifetime begins anew.
  * Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors,
  * `clock`.
@@ -878,7 +901,8 @@ int32_t pinyon_set(const pinyon_cache *cache,
  * if `size` is 0), which must not change until `free_value` is called with them and `user`. That happens exactly
  * once, whatever this call returns: at once if the value is not stored, else when it has left the cache and no
  * handle holds it. So a cache can hold pointers to structures of the caller's; give their real weight in the
- * options, where the capacity is bytes. With a NULL `free_value` nobody is told.
+ * options, where the capacity is bytes, and there a condition, if it is to be stored only under one. With a NULL
+ * `free_value` nobody is told.
  *
  * Returns as `pinyon_set`. Touches, threads, blocks: as `pinyon_set`. Calls back: also `free_value`.
  */
@@ -923,7 +947,7 @@ void pinyon_discard(pinyon_reservation *reservation);
 /**
  * Writes a copy of the value if nothing is there. `options` may be NULL. Atomic.
  *
- * Returns as `pinyon_set`, and `PINYON_NOT_STORED` if something is there.
+ * Returns `PINYON_NOT_STORED` if something is there; else as `pinyon_set`.
  * Touches, threads, blocks, calls back: as `pinyon_set`.
  */
 int32_t pinyon_add(const pinyon_cache *cache,
@@ -936,7 +960,7 @@ int32_t pinyon_add(const pinyon_cache *cache,
 /**
  * Writes a copy of the value if something is there. `options` may be NULL. Atomic.
  *
- * Returns as `pinyon_set`, and `PINYON_MISS` if nothing is there.
+ * Returns `PINYON_MISS` if nothing is there; else as `pinyon_set`.
  * Touches, threads, blocks, calls back: as `pinyon_set`.
  */
 int32_t pinyon_replace(const pinyon_cache *cache,
@@ -951,7 +975,7 @@ int32_t pinyon_replace(const pinyon_cache *cache,
  * holds a handle passes its bytes, which are compared by their place first, and by what they are only if that is
  * another. Atomic.
  *
- * Returns as `pinyon_set`, `PINYON_MISS` if nothing is there, `PINYON_NOT_STORED` if it is something else.
+ * Returns `PINYON_MISS` if nothing is there, `PINYON_NOT_STORED` if it is something else; else as `pinyon_set`.
  * Touches, threads, blocks, calls back: as `pinyon_set`.
  */
 int32_t pinyon_compare_and_swap(const pinyon_cache *cache,
@@ -1056,7 +1080,7 @@ int32_t pinyon_get_many(const pinyon_cache *cache, const pinyon_bytes *keys, siz
  * Writes many pairs, as `pinyon_set` each, with the same options. What became of each is in `codes[0..count]`,
  * which may be NULL.
  *
- * Returns `PINYON_OK` if all were stored, else `PINYON_TOO_HEAVY`; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`,
+ * Returns `PINYON_OK` if all were stored, else the largest of the codes; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`,
  * `PINYON_ERR_HANDLE`, then nothing is written; `PINYON_ERR_MEMORY`, then those are whose code is another.
  * Touches, threads, blocks, calls back: as `pinyon_set`.
  */
@@ -1065,6 +1089,20 @@ int32_t pinyon_set_many(const pinyon_cache *cache,
                         size_t count,
                         const pinyon_entry_options *options,
                         int32_t *codes);
+
+/**
+ * As `pinyon_set_many`, of values that stay in memory of the caller's, as `pinyon_adopt` has it: `free_value` is
+ * called exactly once with each and `user`, whatever this returns, unless `pairs` itself is not there.
+ *
+ * Returns, touches, threads, blocks: as `pinyon_set_many`. Calls back: also `free_value`.
+ */
+int32_t pinyon_adopt_many(const pinyon_cache *cache,
+                          const pinyon_pair *pairs,
+                          size_t count,
+                          pinyon_free_value free_value,
+                          void *user,
+                          const pinyon_entry_options *options,
+                          int32_t *codes);
 
 /**
  * Removes many keys, as `pinyon_remove` each. `codes[0..count]`, which may be NULL, has `PINYON_OK` or

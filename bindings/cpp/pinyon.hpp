@@ -390,10 +390,10 @@ inline lifetime from_c(std::uint64_t ms) noexcept {
     return std::chrono::milliseconds(std::min(ms, std::uint64_t(never.count())));
 }
 
-/// The options of a write as C has them.
+/// The options of a write as C has them, with its condition: `PINYON_IF_ABSENT` or another, and what is expected.
 class c_entry {
 public:
-    explicit c_entry(const entry_options& of) {
+    explicit c_entry(const entry_options& of, std::uint32_t condition = 0, pinyon_bytes expected = {}) {
         for (const std::string& tag : of.tags) tags_.push_back(bytes_of(tag));
         all_.struct_size = sizeof all_;
         all_.ttl_ms = to_c(of.ttl);
@@ -401,7 +401,8 @@ public:
         all_.weight = of.weight;
         all_.tags = tags_.data();
         all_.tag_count = tags_.size();
-        all_.flags = of.weightless ? PINYON_WEIGHTLESS : 0;
+        all_.flags = (of.weightless ? PINYON_WEIGHTLESS : 0) | condition;
+        all_.expected = expected;
     }
     c_entry(const c_entry&) = delete;
     c_entry& operator=(const c_entry&) = delete;
@@ -694,32 +695,32 @@ public:
     /// Writes a value, whatever is there. `PINYON_TOO_HEAVY`: it is heavier than the whole cache, and not stored; what
     /// it was to replace is gone. `PINYON_ERR_MEMORY`: nothing was changed.
     status set(key_arg key, value_arg value, const entry_options& how = {}) const {
-        const detail::c_entry options(how);
-        if constexpr (detail::is_shared<V>) {
-            return status(with_key(pinyon_adopt, key, new V(value), sizeof(V), free_value, nullptr, options.get()));
-        } else {
-            return status(with_pair(pinyon_set, key, value, options));
-        }
+        return write(key, value, detail::c_entry(how));
     }
 
-    /// Writes a value if nothing is there, else `PINYON_NOT_STORED`. Atomic. Not of shared pointers: see `get_or_load`.
+    /// Writes a value if nothing is there, else `PINYON_NOT_STORED`. Atomic.
     status add(key_arg key, value_arg value, const entry_options& how = {}) const {
-        return status(with_pair(pinyon_add, key, value, detail::c_entry(how)));
+        return write(key, value, detail::c_entry(how, PINYON_IF_ABSENT));
     }
 
-    /// Writes a value if something is there, else `PINYON_MISS`. Atomic. Not of shared pointers.
+    /// Writes a value if something is there, else `PINYON_MISS`. Atomic.
     status replace(key_arg key, value_arg value, const entry_options& how = {}) const {
-        return status(with_pair(pinyon_replace, key, value, detail::c_entry(how)));
+        return write(key, value, detail::c_entry(how, PINYON_IF_PRESENT));
     }
 
-    /// Writes a value if what is there is `expected`, byte for byte; else `PINYON_NOT_STORED`, or `PINYON_MISS`.
-    /// Atomic. Not of shared pointers.
+    /// Writes a value if what is there is `expected`, byte for byte (a shared pointer: of the same object and owner);
+    /// else `PINYON_NOT_STORED`, or `PINYON_MISS`. Atomic.
     status compare_and_swap(key_arg key, value_arg expected, value_arg value, const entry_options& how = {}) const {
-        static_assert(!std::is_base_of_v<detail::plain<V>, codec<V>> || std::has_unique_object_representations_v<V> ||
-                          std::is_floating_point_v<V>,
-                      "pinyon: equal values of this type can have unequal bytes: pass a handle of what is expected");
-        const auto encoded = codec<V>::encode(expected);
-        return swap(key, detail::bytes_of(encoded), value, how);
+        if constexpr (detail::is_shared<V>) {
+            static_assert(sizeof(V) == 2 * sizeof(void*), "pinyon: equal shared pointers can have unequal bytes");
+            return swap(key, {std::addressof(expected), sizeof expected}, value, how);
+        } else {
+            static_assert(!std::is_base_of_v<detail::plain<V>, codec<V>> ||
+                              std::has_unique_object_representations_v<V> || std::is_floating_point_v<V>,
+                          "pinyon: equal values of this type can have unequal bytes: pass a handle of what is expected");
+            const auto encoded = codec<V>::encode(expected);
+            return swap(key, detail::bytes_of(encoded), value, how);
+        }
     }
 
     /// The same if what is there is what the handle has: never, if it has none.
@@ -759,20 +760,24 @@ public:
     /// What became of each, as codes, in order.
     template <class Pairs = std::initializer_list<std::pair<detail::element<K>, detail::element<V>>>>
     std::vector<std::int32_t> set_many(const Pairs& pairs, const entry_options& how = {}) const {
-        std::vector<std::int32_t> codes;
+        const key_list keys(pairs, [](const auto& pair) -> const auto& { return pair.first; });
+        const detail::c_entry options(how);
+        const std::size_t count = keys.bytes.size();
+        std::vector<pinyon_pair> all(count);
+        std::vector<std::int32_t> codes(count);
+        std::int32_t code;
+        for (std::size_t i = 0; i < count; i++) all[i].key = keys.bytes[i];
         if constexpr (detail::is_shared<V>) {
-            for (const auto& [key, value] : pairs) codes.push_back(set(key, value, how).code());
+            std::vector<std::unique_ptr<V>> values;
+            for (const auto& pair : pairs) values.push_back(std::make_unique<V>(pair.second));
+            for (std::size_t i = 0; i < count; i++) all[i].value = {values[i].release(), sizeof(V)};
+            code = pinyon_adopt_many(native(), all.data(), count, free_value, nullptr, options.get(), codes.data());
         } else {
-            const key_list keys(pairs, [](const auto& pair) -> const auto& { return pair.first; });
             const list<V> values(pairs, [](const auto& pair) -> const auto& { return pair.second; });
-            std::vector<pinyon_pair> all;
-            all.reserve(keys.bytes.size());
-            for (std::size_t i = 0; i < keys.bytes.size(); i++) all.push_back({keys.bytes[i], values.bytes[i]});
-            codes.resize(all.size(), PINYON_ERR_MEMORY);  // Where it ends before its end, for want of memory.
-            const auto code =
-                pinyon_set_many(native(), all.data(), all.size(), detail::c_entry(how).get(), codes.data());
-            if (code < 0 && code != PINYON_ERR_MEMORY) std::fill(codes.begin(), codes.end(), code);
+            for (std::size_t i = 0; i < count; i++) all[i].value = values.bytes[i];
+            code = pinyon_set_many(native(), all.data(), count, options.get(), codes.data());
         }
+        if (code < 0 && code != PINYON_ERR_MEMORY) std::fill(codes.begin(), codes.end(), code);
         return codes;
     }
 
@@ -977,20 +982,18 @@ private:
         return function(native(), k.data, k.size, rest...);
     }
 
-    template <class Function>
-    std::int32_t with_pair(Function function, key_arg key, value_arg value, const detail::c_entry& options) const {
-        static_assert(!detail::is_shared<V>, "pinyon: the C ABI cannot write a shared pointer under a condition");
-        const auto encoded = codec<V>::encode(value);
-        const auto v = detail::bytes_of(encoded);
-        return with_key(function, key, v.data, v.size, options.get());
+    status write(key_arg key, value_arg value, const detail::c_entry& options) const {
+        if constexpr (detail::is_shared<V>) {
+            return status(with_key(pinyon_adopt, key, new V(value), sizeof(V), free_value, nullptr, options.get()));
+        } else {
+            const auto encoded = codec<V>::encode(value);
+            const auto v = detail::bytes_of(encoded);
+            return status(with_key(pinyon_set, key, v.data, v.size, options.get()));
+        }
     }
 
     status swap(key_arg key, pinyon_bytes expected, value_arg value, const entry_options& how) const {
-        static_assert(!detail::is_shared<V>, "pinyon: the C ABI cannot write a shared pointer under a condition");
-        const auto encoded = codec<V>::encode(value);
-        const auto v = detail::bytes_of(encoded);
-        return status(with_key(pinyon_compare_and_swap, key, expected.data, expected.size, v.data, v.size,
-                               detail::c_entry(how).get()));
+        return write(key, value, detail::c_entry(how, PINYON_IF_EQUAL, expected));
     }
 
     template <class Function>

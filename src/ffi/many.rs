@@ -1,12 +1,13 @@
 //! Reading and writing many keys with one call.
 
-use super::block::{Block, KeyBytes};
-use super::boundary::{Failure, bytes, elements, places};
-use super::cache::{on, pinyon_cache};
+use super::block::{Block, Foreign, KeyBytes, OutOfMemory};
+use super::boundary::{Failure, Outcome, bytes, call, elements, places};
+use super::cache::{at, on, pinyon_cache};
 use super::codes::*;
-use super::entry::{insert_options, pinyon_bytes, pinyon_entry_options};
+use super::entry::{pinyon_bytes, pinyon_entry_options, write_options};
 use super::read::pinyon_handle;
-use crate::Inserted;
+use super::write::{pinyon_free_value, store};
+use std::ffi::c_void;
 
 /// A key and a value, each by its bytes.
 #[repr(C)]
@@ -86,7 +87,7 @@ pub unsafe extern "C" fn pinyon_get_many(
 /// Writes many pairs, as `pinyon_set` each, with the same options. What became of each is in `codes[0..count]`,
 /// which may be NULL.
 ///
-/// Returns `PINYON_OK` if all were stored, else `PINYON_TOO_HEAVY`; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`,
+/// Returns `PINYON_OK` if all were stored, else the largest of the codes; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`,
 /// `PINYON_ERR_HANDLE`, then nothing is written; `PINYON_ERR_MEMORY`, then those are whose code is another.
 /// Touches, threads, blocks, calls back: as `pinyon_set`.
 ///
@@ -105,32 +106,92 @@ pub unsafe extern "C" fn pinyon_set_many(
     // SAFETY: the caller's word.
     unsafe {
         on("pinyon_set_many", cache, |cache| {
-            let options = insert_options(options)?;
-            let both = |pair: &pinyon_pair| {
-                let key = bytes("a key", pair.key.data, pair.key.size)?;
-                Ok((key, bytes("a value", pair.value.data, pair.value.size)?))
-            };
-            let pairs =
-                elements("pairs", pairs, count)?.iter().map(both).collect::<Result<Vec<_>, Failure>>()?;
-            let wanted = if codes.is_null() { 0 } else { count };
-            let codes = places("codes", codes, wanted)?;
-            codes.iter_mut().for_each(|place| _ = place.write(PINYON_ERR_MEMORY));
-            let mut codes = codes.iter_mut();
-            let mut worst = PINYON_OK;
-            for (key, value) in pairs {
-                let (key, value) = Block::new(key, value)?.into_pair();
-                let code = match cache.cache.insert_with(key, value, options.clone()) {
-                    Inserted::Added | Inserted::Replaced => PINYON_OK,
-                    Inserted::Kept { .. } | Inserted::Refused { .. } => PINYON_TOO_HEAVY,
-                };
-                worst = worst.max(code);
-                if let Some(place) = codes.next() {
-                    place.write(code);
-                }
-            }
-            Ok(worst)
+            let pairs = elements("pairs", pairs, count)?.iter();
+            let pairs = pairs.map(|pair| both(pair)).collect::<Result<Vec<_>, Failure>>()?;
+            let blocks = pairs.into_iter().map(|(key, value)| Block::new(key, value));
+            store_each(cache, blocks, options, codes)
         })
     }
+}
+
+/// As `pinyon_set_many`, of values that stay in memory of the caller's, as `pinyon_adopt` has it: `free_value` is
+/// called exactly once with each and `user`, whatever this returns, unless `pairs` itself is not there.
+///
+/// Returns, touches, threads, blocks: as `pinyon_set_many`. Calls back: also `free_value`.
+///
+/// # Safety
+///
+/// As `pinyon_set_many` and `pinyon_adopt`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pinyon_adopt_many(
+    cache: *const pinyon_cache,
+    pairs: *const pinyon_pair,
+    count: usize,
+    free_value: pinyon_free_value,
+    user: *mut c_void,
+    options: *const pinyon_entry_options,
+    codes: *mut i32,
+) -> i32 {
+    call("pinyon_adopt_many", || {
+        // SAFETY: the caller's word.
+        let pairs = unsafe { elements("pairs", pairs, count)? };
+        let foreign = |pair: &pinyon_pair| Foreign {
+            data: pair.value.data.cast_mut(),
+            size: pair.value.size,
+            free: free_value,
+            user,
+        };
+        // First, so that whatever goes wrong each is freed.
+        let values: Vec<Foreign> = pairs.iter().map(foreign).collect();
+        // SAFETY: the caller's word.
+        unsafe {
+            let keys = pairs.iter().map(|pair| Ok(both(pair)?.0)).collect::<Result<Vec<_>, Failure>>()?;
+            let blocks = keys.into_iter().zip(values).map(|(key, value)| Block::adopt(key, value));
+            store_each(at(cache)?, blocks, options, codes)
+        }
+    })
+}
+
+/// The bytes of a key and of a value.
+///
+/// # Safety
+///
+/// So many are there, and stay as they are during the call.
+unsafe fn both(pair: &pinyon_pair) -> Result<(&[u8], &[u8]), Failure> {
+    // SAFETY: the caller's word.
+    unsafe {
+        Ok((
+            bytes("a key", pair.key.data, pair.key.size)?,
+            bytes("a value", pair.value.data, pair.value.size)?,
+        ))
+    }
+}
+
+/// Writes blocks, and tells what became of each.
+///
+/// # Safety
+///
+/// The options are NULL, or as long as they say; there are as many codes as blocks, or they are NULL.
+unsafe fn store_each(
+    cache: &pinyon_cache,
+    blocks: impl ExactSizeIterator<Item = Result<Block, OutOfMemory>>,
+    options: *const pinyon_entry_options,
+    codes: *mut i32,
+) -> Outcome {
+    let wanted = if codes.is_null() { 0 } else { blocks.len() };
+    // SAFETY: the caller's word.
+    let ((options, condition), codes) = unsafe { (write_options(options)?, places("codes", codes, wanted)?) };
+    codes.iter_mut().for_each(|place| _ = place.write(PINYON_ERR_MEMORY));
+    let mut codes = codes.iter_mut();
+    let mut worst = PINYON_OK;
+    for block in blocks {
+        let code = store(cache, block?.into_pair(), options.clone(), condition);
+        worst = worst.max(code);
+        if let Some(place) = codes.next() {
+            place.write(code);
+        }
+    }
+    Ok(worst)
 }
 
 /// Removes many keys, as `pinyon_remove` each. `codes[0..count]`, which may be NULL, has `PINYON_OK` or

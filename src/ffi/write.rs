@@ -4,7 +4,7 @@ use super::block::{Block, Foreign, Key, KeyBytes, Value};
 use super::boundary::{Failure, Wish, bytes, call, out};
 use super::cache::{PINYON_NEVER, at, on, pinyon_cache};
 use super::codes::*;
-use super::entry::{insert_options, pinyon_entry_options};
+use super::entry::{Condition, insert_options, pinyon_entry_options, write_options};
 use super::read::{Hand, pinyon_handle};
 use crate::{Compute, Computed, InsertOptions, Inserted, Lifetime};
 use std::ffi::c_void;
@@ -20,18 +20,32 @@ pub struct pinyon_reservation {
     _opaque: [u8; 0],
 }
 
-fn stored(inserted: &Inserted<Key, Value>) -> i32 {
-    match inserted {
-        Inserted::Added | Inserted::Replaced => PINYON_OK,
-        Inserted::Kept { .. } => PINYON_NOT_STORED,
-        Inserted::Refused { .. } => PINYON_TOO_HEAVY,
+/// Writes a pair if the condition holds of what is there; else why not.
+pub(super) fn store(
+    cache: &pinyon_cache,
+    (key, value): (Key, Value),
+    options: InsertOptions,
+    condition: Condition<'_>,
+) -> i32 {
+    if let Condition::Whatever = condition {
+        return match cache.cache.insert_with(key, value, options) {
+            Inserted::Added | Inserted::Replaced => PINYON_OK,
+            Inserted::Kept { .. } | Inserted::Refused { .. } => PINYON_TOO_HEAVY,
+        };
     }
+    let mut code = PINYON_OK;
+    let computed = cache.cache.compute(key, |there| {
+        code = condition.of(there);
+        if code == PINYON_OK { Compute::PutWith(value.clone(), options.clone()) } else { Compute::Keep }
+    });
+    if let Computed::Refused(_) = computed { PINYON_TOO_HEAVY } else { code }
 }
 
-/// Writes a copy of the value under a copy of the key, whatever is there. `options` may be NULL.
+/// Writes a copy of the value under a copy of the key, whatever is there, unless `options` have a condition. They may
+/// be NULL.
 ///
 /// Returns `PINYON_OK`, `PINYON_TOO_HEAVY`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`,
-/// `PINYON_ERR_MEMORY`.
+/// `PINYON_ERR_MEMORY`; under a condition also `PINYON_MISS` and `PINYON_NOT_STORED`.
 /// Touches: a write over an entry is a use, and its lifetime begins anew.
 /// Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors,
 /// `clock`.
@@ -51,16 +65,15 @@ pub unsafe extern "C" fn pinyon_set(
 ) -> i32 {
     call("pinyon_set", move || {
         // SAFETY: the caller's word.
-        let (cache, key, value, options) = unsafe {
+        let (cache, key, value, (options, condition)) = unsafe {
             (
                 at(cache)?,
                 bytes("key", key, key_size)?,
                 bytes("value", value, value_size)?,
-                insert_options(options)?,
+                write_options(options)?,
             )
         };
-        let (key, value) = Block::new(key, value)?.into_pair();
-        Ok(stored(&cache.cache.insert_with(key, value, options)))
+        Ok(store(cache, Block::new(key, value)?.into_pair(), options, condition))
     })
 }
 
@@ -68,7 +81,8 @@ pub unsafe extern "C" fn pinyon_set(
 /// if `size` is 0), which must not change until `free_value` is called with them and `user`. That happens exactly
 /// once, whatever this call returns: at once if the value is not stored, else when it has left the cache and no
 /// handle holds it. So a cache can hold pointers to structures of the caller's; give their real weight in the
-/// options, where the capacity is bytes. With a NULL `free_value` nobody is told.
+/// options, where the capacity is bytes, and there a condition, if it is to be stored only under one. With a NULL
+/// `free_value` nobody is told.
 ///
 /// Returns as `pinyon_set`. Touches, threads, blocks: as `pinyon_set`. Calls back: also `free_value`.
 ///
@@ -90,12 +104,11 @@ pub unsafe extern "C" fn pinyon_adopt(
         // First, so that whatever goes wrong it is freed.
         let foreign = Foreign { data, size, free: free_value, user };
         // SAFETY: the caller's word.
-        let (cache, key, options) = unsafe {
+        let (cache, key, (options, condition)) = unsafe {
             bytes("value", data, size)?;
-            (at(cache)?, bytes("key", key, key_size)?, insert_options(options)?)
+            (at(cache)?, bytes("key", key, key_size)?, write_options(options)?)
         };
-        let (key, value) = Block::adopt(key, foreign)?.into_pair();
-        Ok(stored(&cache.cache.insert_with(key, value, options)))
+        Ok(store(cache, Block::adopt(key, foreign)?.into_pair(), options, condition))
     })
 }
 
@@ -157,10 +170,9 @@ pub unsafe extern "C" fn pinyon_commit(
             ));
         };
         // SAFETY: the caller's word.
-        let (value, cache, options) =
-            unsafe { (Value::from_handle(reservation), at(cache)?, insert_options(options)?) };
-        let (key, value) = value.into_pair();
-        Ok(stored(&cache.cache.insert_with(key, value, options)))
+        let (value, cache, (options, condition)) =
+            unsafe { (Value::from_handle(reservation), at(cache)?, write_options(options)?) };
+        Ok(store(cache, value.into_pair(), options, condition))
     })
 }
 
@@ -177,28 +189,9 @@ pub unsafe extern "C" fn pinyon_discard(reservation: *mut pinyon_reservation) {
     unsafe { super::read::pinyon_release(reservation.cast()) }
 }
 
-/// Writes a pair if the condition holds of what is there; else why not.
-fn put_if(
-    cache: &pinyon_cache,
-    (key, value): (Key, Value),
-    options: &InsertOptions,
-    mut otherwise: impl FnMut(Option<&Value>) -> i32,
-) -> i32 {
-    let mut kept = PINYON_NOT_STORED;
-    let computed = cache.cache.compute(key, |there| {
-        kept = otherwise(there);
-        if kept == PINYON_OK { Compute::PutWith(value.clone(), options.clone()) } else { Compute::Keep }
-    });
-    match computed {
-        Computed::Added | Computed::Replaced | Computed::Removed => PINYON_OK,
-        Computed::Kept => kept,
-        Computed::Refused(_) => PINYON_TOO_HEAVY,
-    }
-}
-
 /// Writes a copy of the value if nothing is there. `options` may be NULL. Atomic.
 ///
-/// Returns as `pinyon_set`, and `PINYON_NOT_STORED` if something is there.
+/// Returns `PINYON_NOT_STORED` if something is there; else as `pinyon_set`.
 /// Touches, threads, blocks, calls back: as `pinyon_set`.
 ///
 /// # Safety
@@ -218,20 +211,14 @@ pub unsafe extern "C" fn pinyon_add(
         on("pinyon_add", cache, |cache| {
             let (key, value) = (bytes("key", key, key_size)?, bytes("value", value, value_size)?);
             let options = insert_options(options)?;
-            let pair = Block::new(key, value)?.into_pair();
-            Ok(put_if(
-                cache,
-                pair,
-                &options,
-                |there| if there.is_none() { PINYON_OK } else { PINYON_NOT_STORED },
-            ))
+            Ok(store(cache, Block::new(key, value)?.into_pair(), options, Condition::Absent))
         })
     }
 }
 
 /// Writes a copy of the value if something is there. `options` may be NULL. Atomic.
 ///
-/// Returns as `pinyon_set`, and `PINYON_MISS` if nothing is there.
+/// Returns `PINYON_MISS` if nothing is there; else as `pinyon_set`.
 /// Touches, threads, blocks, calls back: as `pinyon_set`.
 ///
 /// # Safety
@@ -251,8 +238,7 @@ pub unsafe extern "C" fn pinyon_replace(
         on("pinyon_replace", cache, |cache| {
             let (key, value) = (bytes("key", key, key_size)?, bytes("value", value, value_size)?);
             let options = insert_options(options)?;
-            let pair = Block::new(key, value)?.into_pair();
-            Ok(put_if(cache, pair, &options, |there| if there.is_some() { PINYON_OK } else { PINYON_MISS }))
+            Ok(store(cache, Block::new(key, value)?.into_pair(), options, Condition::Present))
         })
     }
 }
@@ -261,7 +247,7 @@ pub unsafe extern "C" fn pinyon_replace(
 /// holds a handle passes its bytes, which are compared by their place first, and by what they are only if that is
 /// another. Atomic.
 ///
-/// Returns as `pinyon_set`, `PINYON_MISS` if nothing is there, `PINYON_NOT_STORED` if it is something else.
+/// Returns `PINYON_MISS` if nothing is there, `PINYON_NOT_STORED` if it is something else; else as `pinyon_set`.
 /// Touches, threads, blocks, calls back: as `pinyon_set`.
 ///
 /// # Safety
@@ -282,14 +268,9 @@ pub unsafe extern "C" fn pinyon_compare_and_swap(
     unsafe {
         on("pinyon_compare_and_swap", cache, |cache| {
             let (key, value) = (bytes("key", key, key_size)?, bytes("value", value, value_size)?);
-            let expected = bytes("expected", expected, expected_size)?;
+            let expected = Condition::Equal(bytes("expected", expected, expected_size)?);
             let options = insert_options(options)?;
-            let pair = Block::new(key, value)?.into_pair();
-            Ok(put_if(cache, pair, &options, |there| match there.map(Value::bytes) {
-                None => PINYON_MISS,
-                Some(now) if std::ptr::eq(now, expected) || now == expected => PINYON_OK,
-                Some(_) => PINYON_NOT_STORED,
-            }))
+            Ok(store(cache, Block::new(key, value)?.into_pair(), options, expected))
         })
     }
 }

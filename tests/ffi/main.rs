@@ -253,6 +253,84 @@ fn g27_an_adopted_value_is_freed_once_whatever_becomes_of_it() {
 }
 
 #[test]
+fn g27_g31_an_adopted_value_that_a_condition_keeps_out_is_freed_at_once() {
+    let freed = AtomicUsize::new(0);
+    let user = std::ptr::from_ref(&freed).cast_mut().cast::<c_void>();
+    let cache = create(&options());
+    let adopt = |condition: u32, expected: &[u8], value: &'static [u8]| {
+        let expected = pinyon_bytes { data: at(expected), size: expected.len() };
+        let options = pinyon_entry_options { flags: condition, expected, ..entry() };
+        let data = at(value).cast_mut();
+        // SAFETY: all that is given is there.
+        unsafe { pinyon_adopt(cache.raw(), at(b"k"), 1, data, value.len(), Some(count), user, &options) }
+    };
+    for (condition, expected, value, code, gone) in [
+        (PINYON_IF_PRESENT, &b""[..], &b"0"[..], PINYON_MISS, 1),
+        (PINYON_IF_EQUAL, b"", b"0", PINYON_MISS, 2),
+        (PINYON_IF_ABSENT, b"", b"1", PINYON_OK, 2),
+        (PINYON_IF_ABSENT, b"", b"2", PINYON_NOT_STORED, 3),
+        (PINYON_IF_EQUAL, b"2", b"3", PINYON_NOT_STORED, 4),
+        (PINYON_IF_ABSENT | PINYON_IF_EQUAL, b"1", b"3", PINYON_ERR_ARGUMENT, 5),
+        (PINYON_IF_PRESENT, b"1", b"3", PINYON_ERR_ARGUMENT, 6),
+        (0, b"1", b"3", PINYON_ERR_ARGUMENT, 7),
+    ] {
+        assert_eq!((adopt(condition, expected, value), freed.load(SeqCst)), (code, gone), "{}", last_error());
+    }
+    let held = cache.get(b"k").expect("there");
+    assert_eq!(held.bytes(), b"1");
+    assert_eq!(adopt(PINYON_IF_EQUAL, held.bytes(), b"3"), PINYON_OK);
+    assert_eq!(adopt(PINYON_IF_PRESENT, b"", b"4"), PINYON_OK);
+    assert_eq!(cache.get(b"k").expect("there").bytes(), b"4");
+    drop((held, cache));
+    assert_eq!(freed.load(SeqCst), 10, "all that were given");
+}
+
+#[test]
+fn g27_g31_of_many_adopted_values_each_is_freed_once_whatever_becomes_of_the_others() {
+    let freed = AtomicUsize::new(0);
+    let user = std::ptr::from_ref(&freed).cast_mut().cast::<c_void>();
+    let cache = create(&pinyon_options { capacity: 10, unit: PINYON_WEIGHT, ..options() });
+    let span = |of: &'static [u8]| pinyon_bytes { data: at(of), size: of.len() };
+    let good = [("a", "1"), ("b", "2"), ("a", "3")]
+        .map(|(key, value)| pinyon_pair { key: span(key.as_bytes()), value: span(value.as_bytes()) });
+    let adopt = |cache: *const pinyon_cache, pairs: &[pinyon_pair], options: &pinyon_entry_options| {
+        let mut codes = [-1; 3];
+        // SAFETY: all that is given is there, but for what is refused unseen.
+        let code = unsafe {
+            let (pairs, size) = (pairs.as_ptr(), pairs.len());
+            pinyon_adopt_many(cache, pairs, size, Some(count), user, options, codes.as_mut_ptr())
+        };
+        (code, codes, freed.load(SeqCst))
+    };
+    let absent = pinyon_entry_options { flags: PINYON_IF_ABSENT, ..entry() };
+    let kept = [PINYON_OK, PINYON_OK, PINYON_NOT_STORED];
+    assert_eq!(adopt(cache.raw(), &good, &absent), (PINYON_NOT_STORED, kept, 1));
+    let heavy = pinyon_entry_options { weight: 11, ..absent };
+    let none = [PINYON_NOT_STORED; 3];
+    assert_eq!(adopt(cache.raw(), &good, &heavy), (PINYON_NOT_STORED, none, 4), "a condition comes first");
+
+    let untouched = [-1; 3];
+    let mut bad = good;
+    bad[2].key.size = usize::MAX;
+    assert_eq!(adopt(cache.raw(), &bad, &absent), (PINYON_ERR_ARGUMENT, untouched, 7));
+    bad = good;
+    bad[0].value.data = null();
+    assert_eq!(
+        adopt(cache.raw(), &bad, &absent),
+        (PINYON_ERR_NULL, untouched, 10),
+        "what is no value as well"
+    );
+    assert_eq!(adopt(null(), &good, &absent), (PINYON_ERR_NULL, untouched, 13));
+    let unknown = pinyon_entry_options { flags: 1 << 9, ..entry() };
+    assert_eq!(adopt(cache.raw(), &good, &unknown), (PINYON_ERR_ARGUMENT, untouched, 16));
+
+    assert_eq!(adopt(cache.raw(), &good, &entry()).1, [PINYON_OK; 3]);
+    assert_eq!(cache.get(b"a").expect("there").bytes(), b"3");
+    drop(cache);
+    assert_eq!(freed.load(SeqCst), 21, "all seven times three");
+}
+
+#[test]
 fn what_is_written_in_place_is_seen_when_it_is_committed() {
     let cache = create(&options());
     let reserve = |size: usize| {

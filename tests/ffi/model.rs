@@ -99,6 +99,33 @@ pub fn run(ops: impl IntoIterator<Item = [u8; 4]>) {
     assert_eq!(world.freed.load(SeqCst), run.adopted, "each adopted value is freed once");
 }
 
+/// The options with the condition that two bits mean, and the code of a write with them.
+fn under(
+    options: &pinyon_entry_options,
+    bits: u8,
+    there: Option<&Stored>,
+    expected: &[u8],
+) -> (pinyon_entry_options, i32) {
+    let none = pinyon_bytes { data: null(), size: 0 };
+    let (condition, expected, code) = match (bits & 3, there) {
+        (0, _) => (0, none, PINYON_OK),
+        (1, None) => (PINYON_IF_ABSENT, none, PINYON_OK),
+        (1, Some(_)) => (PINYON_IF_ABSENT, none, PINYON_NOT_STORED),
+        (2, None) => (PINYON_IF_PRESENT, none, PINYON_MISS),
+        (2, Some(_)) => (PINYON_IF_PRESENT, none, PINYON_OK),
+        (_, there) => {
+            let code = match there {
+                None => PINYON_MISS,
+                Some(there) if there.value == expected => PINYON_OK,
+                Some(_) => PINYON_NOT_STORED,
+            };
+            let expected = pinyon_bytes { data: expected.as_ptr().cast(), size: expected.len() };
+            (PINYON_IF_EQUAL, expected, code)
+        }
+    };
+    (pinyon_entry_options { flags: condition, expected, ..*options }, code)
+}
+
 impl Run<'_> {
     fn now(&self) -> u64 {
         self.world.now.load(SeqCst) / 1_000_000
@@ -133,11 +160,14 @@ impl Run<'_> {
                 ..zeroed()
             };
             let hit = if there.is_some() { PINYON_OK } else { PINYON_MISS };
+            let expected =
+                if c & 2 == 0 { there.as_ref().map_or(vec![], |there| there.value.clone()) } else { vec![c] };
             match what % 20 {
-                0 | 1 => {
+                0 => {
                     assert_eq!(pinyon_set(cache, at, size, bytes, length, &options), PINYON_OK);
                     self.put(key, value, ttl, tagged);
                 }
+                1 => self.many(a, b, c, &options),
                 2 => {
                     let (mut handle, mut data, mut held) = (null_mut(), null(), 0);
                     assert_eq!(pinyon_get(cache, at, size, &mut handle, &mut data, &mut held), hit);
@@ -194,11 +224,6 @@ impl Run<'_> {
                     }
                 }
                 10 => {
-                    let expected = if c & 2 == 0 {
-                        there.as_ref().map_or(vec![], |there| there.value.clone())
-                    } else {
-                        vec![c]
-                    };
                     let (one, its) = (expected.as_ptr().cast(), expected.len());
                     let code = pinyon_compare_and_swap(cache, at, size, one, its, bytes, length, &options);
                     let same = there.as_ref().is_some_and(|there| there.value == expected);
@@ -226,19 +251,22 @@ impl Run<'_> {
                     if c & 2 == 0 {
                         pinyon_discard(reservation);
                     } else {
-                        assert_eq!(pinyon_commit(cache, reservation, &options), PINYON_OK);
-                        self.put(key, value, ttl, tagged);
+                        let (options, wanted) = under(&options, c >> 2, there.as_ref(), &expected);
+                        assert_eq!(pinyon_commit(cache, reservation, &options), wanted);
+                        if wanted == PINYON_OK {
+                            self.put(key, value, ttl, tagged);
+                        }
                     }
                 }
                 14 => {
                     let (own, its) = (FOREIGN.as_ptr().cast_mut().cast(), usize::from(b) % FOREIGN.len());
                     let user = std::ptr::from_ref(self.world).cast_mut().cast();
-                    assert_eq!(
-                        pinyon_adopt(cache, at, size, own, its, Some(free), user, &options),
-                        PINYON_OK
-                    );
+                    let (options, wanted) = under(&options, b >> 6, there.as_ref(), &expected);
+                    assert_eq!(pinyon_adopt(cache, at, size, own, its, Some(free), user, &options), wanted);
                     self.adopted += 1;
-                    self.put(key, FOREIGN[..its].to_vec(), ttl, tagged);
+                    if wanted == PINYON_OK {
+                        self.put(key, FOREIGN[..its].to_vec(), ttl, tagged);
+                    }
                 }
                 15 => _ = self.world.now.fetch_add(u64::from(a & 7) * 1_000_000, SeqCst),
                 16 => {
@@ -261,6 +289,38 @@ impl Run<'_> {
                 _ => self.compare_all(),
             }
         }
+    }
+
+    /// Writes three pairs, of which the last has the key of the first, copied or adopted, under a condition or none.
+    ///
+    /// # Safety
+    ///
+    /// The cache is there.
+    unsafe fn many(&mut self, a: u8, b: u8, c: u8, options: &pinyon_entry_options) {
+        let keys = [key(a), key(a.wrapping_add(1)), key(a)];
+        let values = [b, c, b.wrapping_add(1)].map(|size| &FOREIGN[..usize::from(size) % FOREIGN.len()]);
+        let span = |of: &[u8]| pinyon_bytes { data: of.as_ptr().cast(), size: of.len() };
+        let pair = |at: usize| pinyon_pair { key: span(&keys[at]), value: span(values[at]) };
+        let (pairs, mut codes, mut wanted) = ([pair(0), pair(1), pair(2)], [-1; 3], [-1; 3]);
+        let (options, _) = under(options, c >> 2, None, values[0]);
+        for (at, key) in keys.iter().enumerate() {
+            (_, wanted[at]) = under(&options, c >> 2, self.there(key), values[0]);
+            if wanted[at] == PINYON_OK {
+                self.put(key.clone(), values[at].to_vec(), options.ttl_ms, options.tag_count > 0);
+            }
+        }
+        let user = std::ptr::from_ref(self.world).cast_mut().cast();
+        // SAFETY: all that is given is there.
+        let code = unsafe {
+            if c & 2 == 0 {
+                pinyon_set_many(self.cache, pairs.as_ptr(), 3, &options, codes.as_mut_ptr())
+            } else {
+                self.adopted += 3;
+                let (pairs, codes) = (pairs.as_ptr(), codes.as_mut_ptr());
+                pinyon_adopt_many(self.cache, pairs, 3, Some(free), user, &options, codes)
+            }
+        };
+        assert_eq!((Some(&code), codes), (wanted.iter().max(), wanted));
     }
 
     /// # Safety

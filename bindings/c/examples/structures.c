@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGES = 1000 };
+enum { PAGES = 1000, FIRST = PAGES, SECOND, ALL };
 
 struct page {
     int number;
@@ -13,7 +13,7 @@ struct page {
     char *text;
 };
 
-static int freed[PAGES];
+static int freed[ALL];
 
 static void free_page(void *data, size_t size, void *user) {
     struct page *page = data;
@@ -63,8 +63,19 @@ int main(void) {
     bad += pinyon_contains(cache, &key, sizeof key) != PINYON_MISS;
     bad += freed[7] != 0;
     pinyon_release(handle);
+
+    /* Of two who put a page into its place the first wins; the page of the second is freed by its call. */
+    entry.flags = PINYON_IF_ABSENT;
+    for (int i = FIRST; i <= SECOND; i++) {
+        struct page *own = new_page(i);
+        if (own == NULL) return perror("malloc"), 1;
+        entry.weight = sizeof *own + own->length + 100;
+        int32_t code = pinyon_adopt(cache, &key, sizeof key, own, sizeof *own, free_page, freed, &entry);
+        bad += code != (i == FIRST ? PINYON_OK : PINYON_NOT_STORED);
+    }
+    bad += freed[FIRST] != 0 || freed[SECOND] != 1;
     pinyon_free(cache);
-    for (int i = 0; i < PAGES; i++) bad += freed[i] != 1;
+    for (int i = 0; i < ALL; i++) bad += freed[i] != 1;
     printf("%s\n", bad ? "WRONG" : "then each once");
     return bad != 0;
 }

@@ -66,6 +66,7 @@ FUNCTIONS = {
     "pinyon_invalidate_tag": Function(sizes="tag_size"),
     "pinyon_get_many": Function(sizes="count"),
     "pinyon_set_many": Function(optional="options codes", sizes="count"),
+    "pinyon_adopt_many": Function(optional="free_value user options codes", sizes="count"),
     "pinyon_remove_many": Function(optional="codes", sizes="count"),
     "pinyon_acquire": Function(optional="options", cleared="acquired", sizes="key_size"),
     "pinyon_complete": Function(optional="options", sizes="value_size"),
@@ -143,7 +144,11 @@ FIELDS = {
         ("options.removal_queue = SIZE_MAX", "OK"),
     ],
     "pinyon_entry_options": [
-        ("entry.flags = 2", "ERR_ARGUMENT"),
+        ("entry.flags = 16", "ERR_ARGUMENT"),
+        ("entry.flags = PINYON_IF_ABSENT | PINYON_IF_PRESENT", "ERR_ARGUMENT"),
+        ("entry.flags = PINYON_IF_EQUAL, entry.expected.size = 1", "ERR_NULL"),
+        ("entry.flags = PINYON_IF_EQUAL, entry.expected = (pinyon_bytes){buffer, SIZE_MAX}", "ERR_ARGUMENT"),
+        ("entry.expected = (pinyon_bytes){buffer, 1}", "ERR_ARGUMENT"),
         ("entry.flags = UINT32_C(1) << 31", "ERR_ARGUMENT"),
         ("entry.reserved = 1", "ERR_ARGUMENT"),
         ("entry.tag_count = 1", "ERR_NULL"),
@@ -186,6 +191,7 @@ NUMBERS = {
     "pinyon_poll_removals": [("capacity", "0", "OK")],
     "pinyon_get_many": [("count", "0", "OK")],
     "pinyon_set_many": [("count", "0", "OK")],
+    "pinyon_adopt_many": [("count", "0", "OK")],
     "pinyon_remove_many": [("count", "0", "OK")],
     "pinyon_code_text": [("code", "INT32_MIN", ""), ("code", "INT32_MAX", ""), ("code", "-50", "")],
 }
@@ -209,6 +215,12 @@ MORE = {
     ],
     "pinyon_complete": [("token is 0, and the value NULL", "", {"token": "0", "value": "NULL"}, "ERR_NULL")],
 }
+# A condition in the options: of functions that take one, one that does not hold; of others, an error.
+CONDITIONS = {
+    "pinyon_set": "NOT_STORED", "pinyon_adopt": "NOT_STORED", "pinyon_set_many": "NOT_STORED", "pinyon_adopt_many": "NOT_STORED",
+    "pinyon_commit": "OK", "pinyon_add": "ERR_ARGUMENT", "pinyon_replace": "ERR_ARGUMENT", "pinyon_counter_add": "ERR_ARGUMENT",
+    "pinyon_compare_and_swap": "ERR_ARGUMENT", "pinyon_complete": "ERR_ARGUMENT", "pinyon_complete_adopted": "ERR_ARGUMENT",
+}  # fmt: skip
 # A pointer may be NULL where its size is 0, and the size 0 with any pointer is no bytes.
 NOTHING = {"key": "key_size", "value": "value_size", "expected": "expected_size", "tag": "tag_size"}
 
@@ -273,7 +285,7 @@ static pinyon_item held_items[16];
 static size_t held_count;
 static char buffer[64];
 static pinyon_stats before;
-static void *lent;
+static void *lent, *lent_pairs[2];
 static int lendings, frees, users, users_wanted;
 static int checks, failures;
 static const char *function, *what;
@@ -288,9 +300,13 @@ static void fail(const char *why) {
 }
 
 static void free_value(void *data, size_t size, void *user) {
+    int i;
     (void)size, (void)user;
     frees++;
     if (data == lent) lent = NULL;
+    for (i = 0; i < 2; i++) {
+        if (data == lent_pairs[i]) lent_pairs[i] = NULL;
+    }
     free(data);
 }
 
@@ -313,6 +329,15 @@ static void *lend(void) {
     if (lent == NULL) abort();
     memcpy(lent, "owned", 5);
     return lent;
+}
+
+static void lend_pairs(void) {
+    int i;
+    for (i = 0; i < 2; i++) {
+        if ((lent_pairs[i] = malloc(5)) == NULL) abort();
+        memcpy(lent_pairs[i], "owned", 5);
+        p.pairs[i].value = (pinyon_bytes){lent_pairs[i], 5};
+    }
 }
 
 static void *misaligned(void) {
@@ -370,6 +395,7 @@ static void prepare(const char *name, const char *of) {
     p.cursor = PINYON_START;
     p.keys[0] = p.keys[1] = (pinyon_bytes){"jay", 3};
     p.pairs[0] = p.pairs[1] = (pinyon_pair){{"jay", 3}, {"pair", 4}};
+    if (strcmp(name, "pinyon_adopt_many") == 0) lend_pairs();
     tags[0] = (pinyon_bytes){"tag", 3};
     options = (pinyon_options){.struct_size = sizeof options, .capacity = 1000};
     options.on_removed = on_removed;
@@ -450,8 +476,8 @@ static void finish(size_t found_count, size_t item_count, size_t removal_count) 
     pinyon_items_release(held_items, held_count);
     pinyon_free(cache);
     if (frees != lendings) fail("an adopted value was not freed once");
-    if (lendings == 0) free(lent);
-    lent = NULL;
+    free(lent), free(lent_pairs[0]), free(lent_pairs[1]);
+    lent = lent_pairs[0] = lent_pairs[1] = NULL;
     checks++;
     failures += wrong > 0;
 }
@@ -521,6 +547,8 @@ def cases(function, parameters, must):
         yield f"{name} is {expression}", "", {name: expression}, code, None
     for what, statement, hostile, code in MORE.get(function, []):
         yield what, statement, hostile, code, None
+    if any(one.type == "const pinyon_entry_options *" for one in parameters):
+        yield "if absent", "entry.flags = PINYON_IF_ABSENT", {}, CONDITIONS[function], None
 
 
 def struct_cases(one, wants):
@@ -552,7 +580,8 @@ def after(function, must, what, values, code, one):
         read = one is None or one.name != "options" or not any(word in what for word in unread)
         lines.insert(0, f"users_wanted = {int(read)};")
     if "free_value" in values:
-        lines.insert(0, f"lendings = {int(values['free_value'] != 'NULL')};")
+        given = 1 if "pairs" not in values else 2 if (values["pairs"], values["count"]) == ("p.pairs", "2") else 0
+        lines.insert(0, f"lendings = {given if values['free_value'] != 'NULL' else 0};")
     if one is not None and one.struct and not one.type.startswith("const"):
         variable, old = SIZED[one.struct]
         if "old header" in what:

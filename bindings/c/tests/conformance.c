@@ -178,6 +178,31 @@ static void adopt(pinyon_bytes key, pinyon_bytes v, const pinyon_entry_options *
     code(wanted, pinyon_adopt(cache, key.data, key.size, lent(v), v.size, free_value, &adopted, options));
 }
 
+/* The options with a condition. */
+static pinyon_entry_options under(const pinyon_entry_options *options, uint32_t condition, pinyon_bytes expected) {
+    pinyon_entry_options own = {.struct_size = sizeof own};
+    if (options != NULL) own = *options;
+    own.flags |= condition;
+    own.expected = expected;
+    return own;
+}
+
+static void add_adopted(pinyon_bytes key, pinyon_bytes v, const pinyon_entry_options *options, int32_t wanted) {
+    pinyon_entry_options own = under(options, PINYON_IF_ABSENT, B(NULL, 0));
+    adopt(key, v, &own, wanted);
+}
+
+static void replace_adopted(pinyon_bytes key, pinyon_bytes v, const pinyon_entry_options *options, int32_t wanted) {
+    pinyon_entry_options own = under(options, PINYON_IF_PRESENT, B(NULL, 0));
+    adopt(key, v, &own, wanted);
+}
+
+static void compare_and_swap_adopted(pinyon_bytes key, pinyon_bytes expected, pinyon_bytes v,
+                                     const pinyon_entry_options *options, int32_t wanted) {
+    pinyon_entry_options own = under(options, PINYON_IF_EQUAL, expected);
+    adopt(key, v, &own, wanted);
+}
+
 static void counter_add(pinyon_bytes key, int64_t delta, int64_t initial, const pinyon_entry_options *options, int32_t wanted,
                         int64_t sum) {
     int64_t found = sum;
@@ -295,6 +320,19 @@ static void set_many(const pinyon_pair *pairs, size_t count, const pinyon_entry_
     int32_t found[MOST];
     size_t i;
     code(wanted, pinyon_set_many(cache, pairs, count, options, found));
+    for (i = 0; i < count; i++) code(codes[i], found[i]);
+}
+
+static void set_many_adopted(const pinyon_pair *pairs, size_t count, const pinyon_entry_options *options, int32_t wanted,
+                             const int32_t *codes) {
+    pinyon_pair own[MOST];
+    int32_t found[MOST];
+    size_t i;
+    for (i = 0; i < count; i++) {
+        own[i].key = pairs[i].key;
+        own[i].value = B(lent(pairs[i].value), pairs[i].value.size);
+    }
+    code(wanted, pinyon_adopt_many(cache, own, count, free_value, &adopted, options, found));
     for (i = 0; i < count; i++) code(codes[i], found[i]);
 }
 

@@ -108,10 +108,10 @@ def call(step, code):
     op = step["op"]
     key = octets(step["key"]) if "key" in step else None
     bits = f"name_{step['with']}" if "with" in step else None
-    if op in ("set", "add", "replace", "set_in_place", "adopt"):
+    if op in ("set", "add", "replace", "set_in_place", "adopt", "add_adopted", "replace_adopted"):
         take(step, "op", "key", "value", "options", "returns")
         return f"{op}({key}, {octets(step['value'])}, {entry(step)}, {code})"
-    if op == "compare_and_swap":
+    if op in ("compare_and_swap", "compare_and_swap_adopted"):
         take(step, "op", "key", "expected", "value", "options", "returns")
         return f"{op}({key}, {octets(step['expected'])}, {octets(step['value'])}, {entry(step)}, {code})"
     if op == "counter_add":
@@ -148,7 +148,7 @@ def call(step, code):
     if op == "get_many":
         take(step, "op", "keys", "returns", "gives")
         return f"{op}({array('pinyon_bytes', [octets(key) for key in step['keys']])}, {code}, {many(step)})"
-    if op == "set_many":
+    if op in ("set_many", "set_many_adopted"):
         take(step, "op", "pairs", "options", "returns", "gives")
         return f"{op}({array('pinyon_pair', pairs(step['pairs']))}, {entry(step)}, {code}, {codes(step)})"
     if op == "remove_many":

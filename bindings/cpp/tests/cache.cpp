@@ -193,6 +193,27 @@ void conditions() {
     CHECK(!over && over.code() == PINYON_ERR_OVERFLOW && !over.message().empty());
 }
 
+void shared_pointers_are_written_under_conditions() {
+    const auto one = std::make_shared<counted>(1), two = std::make_shared<counted>(2);
+    const std::shared_ptr<counted> alias(two, one.get()), nothing;
+    {
+        auto cache = made<int, std::shared_ptr<counted>>();
+        CHECK(cache.replace(0, one).code() == PINYON_MISS);
+        CHECK(cache.compare_and_swap(0, nothing, one).code() == PINYON_MISS);
+        CHECK(cache.add(0, one) && cache.add(0, two).code() == PINYON_NOT_STORED && cache.get(0) == one);
+        CHECK(cache.compare_and_swap(0, alias, two).code() == PINYON_NOT_STORED);  // The same object, another owner.
+        CHECK(cache.compare_and_swap(0, one, two) && cache.get(0) == two);
+        CHECK(cache.compare_and_swap(0, cache.get_handle(0), nothing) && cache.get(0) == nothing);
+        CHECK(cache.compare_and_swap(0, nothing, one, {1h}) && cache.metadata(0)->remaining);
+        CHECK(cache.replace(0, two) && cache.get(0) == two);
+        CHECK(cache.set_many({{1, one}, {2, two}, {1, nothing}}) == std::vector<std::int32_t>(3, PINYON_OK));
+        CHECK(cache.get(1) == nothing && cache.get(2) == two);
+        const auto moved = std::move(cache);
+        CHECK(cache.add(1, one).code() == PINYON_ERR_NULL && cache.set_many({{1, one}})[0] == PINYON_ERR_NULL);
+    }
+    CHECK(one.use_count() == 1 && two.use_count() == 2);
+}
+
 void values_are_written_in_place() {
     auto cache = made<std::string, std::string>();
     {
@@ -606,6 +627,7 @@ int main() {
     many_at_once();
     the_capacity_changes();
     shared_pointers_are_freed_once();
+    shared_pointers_are_written_under_conditions();
     one_loads_and_the_others_wait();
     loaders_say_more_than_a_value();
 #ifdef __cpp_exceptions

@@ -188,6 +188,27 @@ void adopt(pinyon_bytes key, pinyon_bytes v, const pinyon_entry_options* options
     code(wanted, pinyon_adopt(cache->native(), key.data, key.size, lent(v), v.size, free_value, nullptr, options));
 }
 
+// The options with a condition.
+pinyon_entry_options under(const pinyon_entry_options* options, std::uint32_t condition, pinyon_bytes expected) {
+    pinyon_entry_options own = options ? *options : pinyon_entry_options{.struct_size = sizeof own};
+    own.flags |= condition;
+    own.expected = expected;
+    return own;
+}
+
+void add_adopted(pinyon_bytes key, pinyon_bytes v, const pinyon_entry_options* options, std::int32_t wanted) {
+    adopt(key, v, place(under(options, PINYON_IF_ABSENT, {})), wanted);
+}
+
+void replace_adopted(pinyon_bytes key, pinyon_bytes v, const pinyon_entry_options* options, std::int32_t wanted) {
+    adopt(key, v, place(under(options, PINYON_IF_PRESENT, {})), wanted);
+}
+
+void compare_and_swap_adopted(pinyon_bytes key, pinyon_bytes expected, pinyon_bytes v, const pinyon_entry_options* options,
+                              std::int32_t wanted) {
+    adopt(key, v, place(under(options, PINYON_IF_EQUAL, expected)), wanted);
+}
+
 void counter_add(pinyon_bytes key, std::int64_t delta, std::int64_t initial, const pinyon_entry_options* options,
                  std::int32_t wanted, std::int64_t sum) {
     std::int64_t is = sum;
@@ -283,6 +304,15 @@ void set_many(const pinyon_pair* pairs, std::size_t size, const pinyon_entry_opt
     const auto are = cache->set_many(all, entry(options));
     codes(each, size, are);
     code(wanted, are.empty() ? PINYON_OK : *std::max_element(are.begin(), are.end()));
+}
+
+void set_many_adopted(const pinyon_pair* pairs, std::size_t size, const pinyon_entry_options* options, std::int32_t wanted,
+                      const std::int32_t* each) {
+    std::vector<pinyon_pair> all(pairs, pairs + size);
+    for (pinyon_pair& one : all) one.value.data = lent(one.value);
+    std::vector<std::int32_t> are(size);
+    code(wanted, pinyon_adopt_many(cache->native(), all.data(), size, free_value, nullptr, options, are.data()));
+    codes(each, size, are);
 }
 
 void remove_many(const pinyon_bytes* keys, std::size_t size, std::int32_t wanted, const std::int32_t* each) {

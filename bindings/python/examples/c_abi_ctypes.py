@@ -88,6 +88,7 @@ class pinyon_entry_options(Structure):
         ("tag_count", c_size_t),
         ("flags", c_uint32),
         ("reserved", c_uint32),
+        ("expected", pinyon_bytes),
     ]
 
 
@@ -159,6 +160,7 @@ FUNCTIONS = {
     "pinyon_invalidate_tag": (c_int32, [cache, *key]),
     "pinyon_get_many": (c_int32, [cache, POINTER(pinyon_bytes), c_size_t, POINTER(pinyon_found)]),
     "pinyon_set_many": (c_int32, [cache, POINTER(pinyon_pair), c_size_t, entry, POINTER(c_int32)]),
+    "pinyon_adopt_many": (c_int32, [cache, POINTER(pinyon_pair), c_size_t, pinyon_free_value, c_void_p, entry, POINTER(c_int32)]),
     "pinyon_remove_many": (c_int32, [cache, POINTER(pinyon_bytes), c_size_t, POINTER(c_int32)]),
     "pinyon_acquire": (c_int32, [cache, *key, POINTER(pinyon_lease_options), POINTER(pinyon_acquired)]),
     "pinyon_complete": (c_int32, [cache, c_uint64, *key, entry]),

@@ -38,8 +38,11 @@ OPERATIONS = {
     "set_in_place": ("key value", "options"),
     "adopt": ("key value", "options"),
     "add": ("key value", "options"),
+    "add_adopted": ("key value", "options"),
     "replace": ("key value", "options"),
+    "replace_adopted": ("key value", "options"),
     "compare_and_swap": ("key expected value", "options"),
+    "compare_and_swap_adopted": ("key expected value", "options"),
     "counter_add": ("key delta initial", "options"),
     "get": ("key", ""),
     "get_copy": ("key capacity", "size"),
@@ -57,6 +60,7 @@ OPERATIONS = {
     "invalidate_tag": ("tag", ""),
     "get_many": ("keys", ""),
     "set_many": ("pairs", "options"),
+    "set_many_adopted": ("pairs", "options"),
     "remove_many": ("keys", ""),
     "acquire": ("key", "lasting_ms refresh_after_ms token ticket"),
     "complete": ("with value", "options"),
@@ -168,7 +172,7 @@ def run_step(cache, time, names, step):
     takes = {name: READ.get(name, number)(step[name]) for name in given}
     if "with" in step:
         takes["bits"] = names[step["with"]]
-    code, found = getattr(cache, step["op"])(**takes)
+    code, found = method(cache, step["op"])(**takes)
     same("the code", step.get("returns", "OK"), code)
     if step["op"] in ("acquire", "wait"):
         leased(step, code, found, names)
@@ -177,6 +181,12 @@ def run_step(cache, time, names, step):
         same("the value", octets(step["gives"]) if "gives" in step else None, found[0])
     elif step.get("gives") is not None:
         compare(step["op"], step["gives"], found)
+
+
+def method(cache, op):
+    """Of a binding that has no adopted memory, or no writing in place, the same without."""
+    plain = {"adopt": "set", "set_in_place": "set"}.get(op, op.removesuffix("_adopted"))
+    return getattr(cache, op, None) or getattr(cache, plain)
 
 
 def leased(step, code, found, names):
@@ -193,7 +203,7 @@ def compare(op, wanted, found):
             bounded(field, value, found[field])
     elif op in ("counter_add", "count", "shrink"):
         same("the number", int(wanted), found)
-    elif op in ("set_many", "remove_many"):
+    elif op in ("set_many", "set_many_adopted", "remove_many"):
         same("the codes", wanted, found)
     elif op == "get_many":
         same("the values", [None if value is None else octets(value) for value in wanted], found)
@@ -256,20 +266,25 @@ class Cache:
     def code(self, number):
         return self.codes[number]
 
-    def options(self, given):
+    def options(self, given, condition=None, expected=None):
         """A struct of the caller's options, and what must live as long as it."""
-        if given is None:
+        if given is None and condition is None:
             return self.abi.null, None
+        given = given or entry_options({})
         own = self.abi.array("pinyon_entry_options", 1)
         own[0].struct_size = self.abi.size("pinyon_entry_options")
         for name in ("ttl_ms", "idle_ms", "weight"):
             setattr(own[0], name, given.get(name, 0))
         own[0].flags = self.abi.number("WEIGHTLESS") if given["weightless"] else 0
+        own[0].flags |= self.abi.number(condition) if condition else 0
+        kept_expected = self.abi.view(expected or b"")
+        if expected is not None:
+            own[0].expected.data, own[0].expected.size = kept_expected, len(expected)
         tags, kept = self.spans(given["tags"])
         if given["tags"]:
             own[0].tags = tags
             own[0].tag_count = len(given["tags"])
-        return own, (tags, kept)
+        return own, (tags, kept, kept_expected)
 
     def spans(self, many):
         array, kept = self.abi.array("pinyon_bytes", len(many)), [self.abi.view(one) for one in many]
@@ -307,11 +322,20 @@ class Cache:
             code = self.lib.pinyon_commit(self.cache, reservation[0], own)
         return self.code(code), None
 
-    def adopt(self, key, value, options=None):
-        own, _kept = self.options(options)
+    def adopt(self, key, value, options=None, condition=None, expected=None):
+        own, _kept = self.options(options, condition, expected)
         memory = self.lend(value)
         code = self.lib.pinyon_adopt(self.cache, key, len(key), memory, len(value), self.free_value, self.abi.null, own)
         return self.code(code), None
+
+    def add_adopted(self, key, value, options=None):
+        return self.adopt(key, value, options, "IF_ABSENT")
+
+    def replace_adopted(self, key, value, options=None):
+        return self.adopt(key, value, options, "IF_PRESENT")
+
+    def compare_and_swap_adopted(self, key, expected, value, options=None):
+        return self.adopt(key, value, options, "IF_EQUAL", expected)
 
     def lend(self, value):
         """Memory that the cache is lent until `free_value` is called."""
@@ -413,14 +437,26 @@ class Cache:
 
     def set_many(self, pairs, options=None):
         own, _kept = self.options(options)
-        array, views = self.abi.array("pinyon_pair", len(pairs)), []
-        for place, (key, value) in zip(array, pairs):
-            views += [self.abi.view(key), self.abi.view(value)]
-            place.key.data, place.key.size = views[-2], len(key)
-            place.value.data, place.value.size = views[-1], len(value)
+        array, _kept_pairs = self.pairs(pairs, self.abi.view)
         codes = self.abi.array("int32_t", len(pairs))
         code = self.code(self.lib.pinyon_set_many(self.cache, array, len(pairs), own, codes))
         return code, [self.code(one) for one in codes]
+
+    def set_many_adopted(self, pairs, options=None):
+        own, _kept = self.options(options)
+        array, _kept_keys = self.pairs(pairs, self.lend)
+        codes = self.abi.array("int32_t", len(pairs))
+        adopt = self.lib.pinyon_adopt_many
+        code = self.code(adopt(self.cache, array, len(pairs), self.free_value, self.abi.null, own, codes))
+        return code, [self.code(one) for one in codes]
+
+    def pairs(self, pairs, place_value):
+        array, views = self.abi.array("pinyon_pair", len(pairs)), []
+        for place, (key, value) in zip(array, pairs):
+            views += [self.abi.view(key), place_value(value)]
+            place.key.data, place.key.size = views[-2], len(key)
+            place.value.data, place.value.size = views[-1], len(value)
+        return array, views
 
     def remove_many(self, keys):
         spans, _kept = self.spans(keys)
