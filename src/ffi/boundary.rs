@@ -1,6 +1,7 @@
 //! The border itself: no panic crosses it, and what comes in is looked at before it is used (G31).
 //!
-//! Every function of the ABI runs its body in [`call`]. The text of an error is kept for the thread that caused it.
+//! Every function that returns a code runs its body in [`call`]; what others do cannot panic. The text of an error is kept
+//! for the thread that caused it.
 
 use super::codes::{PINYON_ERR_ARGUMENT, PINYON_ERR_INTERNAL, PINYON_ERR_MEMORY, PINYON_ERR_NULL};
 use crate::sync::thread_local_cell;
