@@ -66,6 +66,16 @@ static void load(const uint64_t *key, uint8_t byte, const uint8_t *value, size_t
     pinyon_release(found.handle);
 }
 
+/* Any condition, or none; what is expected is there now and then, as a third of all values have the same size. */
+static void condition(pinyon_entry_options *options, uint64_t random, uint8_t *expected, uint8_t byte) {
+    static const uint32_t conditions[] = {0, PINYON_IF_ABSENT, PINYON_IF_PRESENT, PINYON_IF_EQUAL};
+    options->flags = conditions[(random >> 40) % 4];
+    if (options->flags != PINYON_IF_EQUAL) return;
+    memset(expected, byte, 20);
+    options->expected.data = expected;
+    options->expected.size = 20;
+}
+
 static void *work(void *number) {
     uint64_t state = (uint64_t)(uintptr_t)number;
     pinyon_handle *held[HELD] = {NULL};
@@ -86,6 +96,7 @@ static void *work(void *number) {
         case 3: {
             void *own = malloc(size + 1);
             memset(own, byte, size);
+            condition(&options, random, value, byte);
             adopted[(uintptr_t)number]++;
             CHECK(pinyon_adopt(cache, &key, 8, own, size, free_value, NULL, &options) >= 0);
             break;
@@ -95,6 +106,7 @@ static void *work(void *number) {
             void *room;
             CHECK(pinyon_reserve(cache, &key, 8, size, &reservation, &room) == PINYON_OK);
             memset(room, byte, size);
+            condition(&options, random, value, byte);
             CHECK(pinyon_commit(cache, reservation, &options) >= 0);
             break;
         }
