@@ -371,6 +371,10 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     ///
     /// If `capacity` is 0; nothing changes then.
     pub fn set_capacity(&self, capacity: u64) -> Result<(), BuildError> {
+        self.resize(capacity, Company::Shared)
+    }
+
+    pub(crate) fn resize(&self, capacity: u64, company: Company) -> Result<(), BuildError> {
         if capacity == 0 {
             return Err(BuildError::new("set_capacity", capacity, "1 or more"));
         }
@@ -380,7 +384,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
             let expected = usize::try_from(capacity).unwrap_or(usize::MAX) / store.shards.len();
             (0..store.shards.len()).for_each(|shard| store.lock(shard).expect(expected));
         }
-        store.shrink(|| store.budget.capacity(), usize::MAX, &mut Rest::new(store, Company::Shared));
+        store.shrink(|| store.budget.capacity(), usize::MAX, &mut Rest::new(store, company));
         Ok(())
     }
 

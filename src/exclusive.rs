@@ -10,11 +10,13 @@
 //! cannot check that nobody else is there.
 
 use crate::cache::Cache;
+use crate::expiry::Terms;
 use crate::hash::Hash as Bits;
+use crate::iter::Cursor;
 use crate::options::{Compute, InsertOptions, Inserted};
-use crate::reclaim::Pin;
+use crate::reclaim::{self, Pin};
 use crate::settle::Rest;
-use crate::shard::Inside;
+use crate::shard::{Inside, Located, Sighting};
 use crate::store::Company;
 use crate::writer::{Done, Writer};
 use equivalent::Equivalent;
@@ -73,6 +75,21 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
         Some(&self.cache.read(self.inside(), self.cache.line(usize::MAX), key)?.entry.value)
     }
 
+    /// As [`get`](Self::get), but a key that is not there is not counted as a miss: for callers who will then ask by
+    /// [`Cache::acquire`], which counts it.
+    #[inline]
+    pub fn get_present<Q>(&self, key: &Q) -> Option<&V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let _reentry = Pin::new();
+        let hash = self.cache.hash(key);
+        let (shard, found, _) =
+            self.cache.look_matching(self.inside(), hash, |stored| key.equivalent(stored))?;
+        let line = self.cache.line(usize::MAX);
+        Some(&self.cache.finish_read(line, hash, shard, Some(found))?.entry.value)
+    }
+
     /// As [`Cache::peek`], without a guard and without a clone.
     #[inline]
     pub fn peek<Q>(&self, key: &Q) -> Option<&V>
@@ -81,6 +98,31 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     {
         let _reentry = Pin::new();
         Some(&self.cache.look(self.inside(), key)?.1.entry.value)
+    }
+
+    /// As [`peek`](Self::peek), with the key as it is stored.
+    #[inline]
+    pub fn peek_key_value<Q>(&self, key: &Q) -> Option<(&K, &V)>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let _reentry = Pin::new();
+        let entry = self.cache.look(self.inside(), key)?.1.entry;
+        Some((&entry.key, &entry.value))
+    }
+
+    /// Looks at every live entry and leaves no trace, in the order of [`Cache::iter`].
+    pub fn for_each(&self, mut look: impl FnMut(&K, &V)) {
+        let _reentry = Pin::new();
+        let mut cursor = Cursor::START;
+        while let Some((shard, found)) = cursor.next(self.cache, self.inside()) {
+            let store = &self.cache.inner.store;
+            for found in found {
+                if store.shards[shard].is_live(found, || store.time.now()) {
+                    look(&found.entry.key, &found.entry.value);
+                }
+            }
+        }
     }
 
     /// Reads the entry whose key has the given hash and satisfies a comparison that may fail. `hash` is what the cache's hasher
@@ -120,7 +162,49 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
 
     /// As [`Cache::insert_with`]; what it replaces and evicts is dropped before it returns.
     pub fn insert(&mut self, key: K, value: V, options: InsertOptions) -> Inserted<K, V> {
-        self.writer().insert_with(key, value, &options).into()
+        let inner = &self.cache.inner;
+        let simple = options == InsertOptions::new() && inner.counted && inner.rule.is_none();
+        match simple && inner.store.listener.is_none() && !reclaim::is_inside() {
+            false => self.writer().insert_with(key, value, &options).into(),
+            true => match self.overwrite(key, value) {
+                None => Inserted::Replaced,
+                Some((key, value)) => self.writer().insert_with(key, value, &options).into(),
+            },
+        }
+    }
+
+    /// Writes a pair over the live entry of its key, if that is as simple as it can be: then the pair lies where the old one
+    /// lay, and nothing but that was moved. Else the pair comes back.
+    #[allow(unsafe_code)]
+    fn overwrite(&mut self, key: K, value: V) -> Option<(K, V)> {
+        let cache = self.cache;
+        let store = &cache.inner.store;
+        let hash = cache.hash(&key);
+        let found = {
+            let _reentry = Pin::new();
+            let found = store.shard(hash).find(self.inside(), hash.place(), |stored| *stored == key);
+            found.filter(|found| !found.entry.is_tagged()).map(|found| found.index)
+        };
+        let Some(index) = found else { return Some((key, value)) };
+        let number = store.shard_of(hash);
+        let (mut rest, mut room) = (Rest::new(store, Company::Alone), store.budget.room());
+        let now = store.now();
+        let mut locked = store.lock(number);
+        locked.tend(now, store.adapt.window(), &mut room);
+        // Equality may have written to the cache, and the tending may have removed what had expired.
+        let sighting = Sighting { index: Some(index), ..Sighting::default() };
+        let outcome = match locked.locate(hash.place(), &sighting) {
+            Located::Here(_) if locked.is_live(index, now) => {
+                let deadline = Terms::default().deadline(cache.inner.span, now);
+                // SAFETY: the contract of `new`, and no pin of this thread is left: nobody is looking. It is there, as was just confirmed.
+                Err(unsafe { locked.overwrite(index, (key, value), deadline, now) })
+            }
+            _ => Ok((key, value)),
+        };
+        rest.leave(number, locked);
+        drop(room);
+        rest.settle();
+        outcome.ok()
     }
 
     /// As [`Cache::insert_if_absent`].
@@ -132,6 +216,15 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     pub fn compute(&mut self, key: K, decide: impl FnMut(Option<&V>) -> Compute<V>) -> crate::Computed<V> {
         let done: Done<K, V> = self.writer().compute(key, decide);
         done.into()
+    }
+
+    /// As [`Cache::set_capacity`]; what it evicts is dropped before it returns.
+    ///
+    /// # Errors
+    ///
+    /// If `capacity` is 0; nothing changes then.
+    pub fn set_capacity(&mut self, capacity: u64) -> Result<(), crate::BuildError> {
+        self.cache.resize(capacity, Company::Alone)
     }
 
     /// As [`Cache::invalidate`]; `out` looks at the value before it is dropped.

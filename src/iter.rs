@@ -47,7 +47,7 @@ impl Cursor {
     }
 
     /// The entries of the next hash: their shard, each key once, the live ones.
-    fn next<'a, K: Eq + Hash, V, S: BuildHasher>(
+    pub(crate) fn next<'a, K: Eq + Hash, V, S: BuildHasher>(
         &mut self,
         cache: &'a Cache<K, V, S>,
         inside: Inside<'a>,

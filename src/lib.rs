@@ -51,6 +51,7 @@
 //! * `src/shard/table/tests.rs`
 //! * `src/shard/mod.rs`
 //! * `src/shard/write.rs`
+//! * `src/shard/write/alone.rs`
 //! * `src/settle.rs`
 //! * `src/guard.rs`
 //! * `src/cache.rs`

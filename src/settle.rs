@@ -32,6 +32,8 @@ pub(crate) struct Rest<'s, K, V> {
     all: bool,
     /// The call has settled once before it was done.
     paused: bool,
+    /// A shard with something to free, of a caller who is alone.
+    lone: Option<usize>,
     /// Almost always none, so it is not even a list then.
     due: Option<Box<Debts>>,
 }
@@ -42,12 +44,12 @@ struct Debts(Vec<(usize, Option<Batch>)>);
 
 impl<'s, K, V> Rest<'s, K, V> {
     pub(crate) fn new(store: &'s Store<K, V>, company: Company) -> Self {
-        Rest { store, company, all: company == Company::Alone, paused: false, due: None }
+        Rest { store, company, all: company == Company::Alone, paused: false, lone: None, due: None }
     }
 
     /// Of a call that leaves nothing waiting unless a reader looks at it.
     pub(crate) fn thorough(store: &'s Store<K, V>, company: Company) -> Self {
-        Rest { store, company, all: true, paused: false, due: None }
+        Rest { store, company, all: true, paused: false, lone: None, due: None }
     }
 
     /// Ends a critical section and remembers what it owes.
@@ -55,7 +57,14 @@ impl<'s, K, V> Rest<'s, K, V> {
     pub(crate) fn leave(&mut self, shard: usize, locked: Locked<'_, K, V>) {
         let due = if self.all { Due::Everything } else { Due::ByLimits };
         if self.store.listener.is_some() || locked.is_due(due) {
-            self.owe(shard, locked.finish(due));
+            if self.company == Company::Alone
+                && self.store.listener.is_none()
+                && self.lone.is_none_or(|lone| lone == shard)
+            {
+                self.lone = Some(shard);
+            } else {
+                self.owe(shard, locked.finish(due));
+            }
         }
     }
 
@@ -66,12 +75,15 @@ impl<'s, K, V> Rest<'s, K, V> {
 
     /// May the call break off to settle, and begin anew? Once: whoever begins anew lets others come first.
     pub(crate) fn may_pause(&mut self) -> bool {
-        self.due.is_some() && !std::mem::replace(&mut self.paused, true)
+        (self.due.is_some() || self.lone.is_some()) && !std::mem::replace(&mut self.paused, true)
     }
 
     /// Pays. No pin of the call itself may be left, or it would wait for itself.
     #[inline]
     pub(crate) fn settle(&mut self) {
+        if let Some(shard) = self.lone.take() {
+            self.free_alone(shard);
+        }
         if self.due.is_some() {
             self.pay();
         }
@@ -96,6 +108,27 @@ impl<'s, K, V> Rest<'s, K, V> {
             }
         }
         self.due = None;
+    }
+
+    /// Frees what nobody can be looking at, because there is nobody: taken out under the lock, one after the other, and dropped under
+    /// none. A call from within another one of this thread, which may be looking, goes the long way, and so does
+    /// garbage that such a call has left.
+    #[inline]
+    fn free_alone(&mut self, shard: usize) {
+        if !reclaim::is_inside() {
+            loop {
+                // SAFETY: H2: the caller of an `Exclusive` vouches that no other thread is there, and this one holds no pin.
+                #[allow(unsafe_code)]
+                let gone = unsafe { self.store.lock(shard).take_fresh() };
+                if gone.is_none() {
+                    break;
+                }
+            }
+        }
+        let locked = self.store.lock(shard);
+        if locked.is_due(Due::Everything) {
+            self.owe(shard, locked.finish(Due::Everything));
+        }
     }
 
     #[cold]

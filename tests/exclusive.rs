@@ -6,7 +6,9 @@ mod common;
 
 use common::{Census, Constant, Rng, Token, alone, checked};
 use pinyon::exclusive::Exclusive;
-use pinyon::{Cache, Compute, Computed, InsertOptions, Inserted, ManualTicker};
+use pinyon::{
+    Acquired, Cache, Completed, Compute, Computed, InsertOptions, Inserted, LeaseOptions, ManualTicker,
+};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -82,6 +84,90 @@ fn g27_an_exclusive_caller_leaves_nothing_waiting() {
         only.clear();
         assert_eq!((census.alive(), cache.stats().retired), (0, 0));
     }
+}
+
+#[test]
+fn g07_an_exclusive_overwrite_gives_key_value_and_lifetime_anew() {
+    let ticker = ManualTicker::new();
+    let builder = Cache::<Arc<str>, Arc<u64>>::builder().capacity(10).shards(1).ticker(ticker.clone());
+    let cache = checked(builder.time_to_live(Duration::from_secs(10)));
+    let mut only = only(&cache);
+    let (first, second) = (Arc::<str>::from("key"), Arc::<str>::from("key"));
+    let (old, new) = (Arc::new(1), Arc::new(2));
+    assert_eq!(only.insert(first.clone(), old.clone(), InsertOptions::new()), Inserted::Added);
+    ticker.advance(Duration::from_secs(6));
+    assert_eq!(only.insert(second.clone(), new.clone(), InsertOptions::new()), Inserted::Replaced);
+    let counts = [&old, &new].map(Arc::strong_count);
+    assert_eq!(
+        (counts, Arc::strong_count(&first), Arc::strong_count(&second)),
+        ([1, 2], 1, 2),
+        "dropped at once"
+    );
+    ticker.advance(Duration::from_secs(6));
+    assert_eq!(only.get("key"), Some(&new), "the old deadline went with the old value");
+    ticker.advance(Duration::from_secs(4));
+    assert_eq!(only.get("key"), None);
+    assert_eq!(
+        only.insert(first, old, InsertOptions::new()),
+        Inserted::Added,
+        "what has expired is not overwritten"
+    );
+    let stats = cache.stats();
+    assert_eq!((stats.added, stats.replaced, stats.expired, cache.len()), (2, 1, 1, 1));
+}
+
+#[test]
+fn g20_an_exclusive_overwrite_outdates_loads_and_tags() {
+    let cache: common::Checked<u64, u64> = checked(Cache::builder().capacity(10).shards(1).track_age(true));
+    let Acquired::Lead(token) = cache.acquire(&1, LeaseOptions::new()) else { panic!("nothing is there") };
+    let mut only = only(&cache);
+    only.insert(1, 10, InsertOptions::new());
+    only.insert(1, 11, InsertOptions::new());
+    assert_eq!(cache.complete(token, 12), Completed::Overtaken(12));
+    let lead = || cache.acquire(&1, LeaseOptions::new().refresh_after(Duration::ZERO));
+    for (last, value) in [(11, 13), (13, 15)] {
+        let Acquired::Stale(stale, Some(token)) = lead() else { panic!("it is due") };
+        assert_eq!(stale, last);
+        only.insert(1, value, InsertOptions::new());
+        assert_eq!(cache.complete(token, 99), Completed::Overtaken(99), "a value in place is a write too");
+    }
+    only.insert(1, 16, InsertOptions::new().tags(["tag"]));
+    only.insert(1, 17, InsertOptions::new());
+    only.invalidate_tag("tag");
+    assert_eq!(only.get(&1), Some(&17), "it was written without the tag");
+    only.invalidate_all();
+    assert_eq!(
+        only.insert(1, 18, InsertOptions::new()),
+        Inserted::Added,
+        "what was invalidated is not there"
+    );
+    assert_eq!((only.get(&1), cache.stats().invalidated), (Some(&18), 1));
+}
+
+#[test]
+fn g29_a_read_of_what_is_present_counts_hits_only() {
+    let cache: common::Checked<u64, u64> = checked(Cache::builder().capacity(10));
+    let mut only = only(&cache);
+    only.insert(1, 10, InsertOptions::new());
+    assert_eq!([1, 2].map(|key| only.get_present(&key).copied()), [Some(10), None]);
+    assert_eq!((cache.stats().hits, cache.stats().misses), (1, 0));
+    assert_eq!(only.peek_key_value(&1), Some((&1, &10)));
+    assert_eq!((cache.stats().hits, cache.stats().misses), (1, 0));
+}
+
+#[test]
+fn g05_g27_an_exclusive_resize_drops_what_it_evicts() {
+    let _alone = alone();
+    let census = Census::default();
+    let cache = checked(Cache::<u64, Token>::builder().capacity(500).shards(2));
+    let mut only = only(&cache);
+    (0..500).for_each(|key| assert!(only.insert(key, census.token(key), InsertOptions::new()).is_stored()));
+    assert!(only.set_capacity(0).is_err());
+    only.set_capacity(50).expect("a good capacity");
+    assert_eq!((cache.len(), census.alive(), cache.stats().retired), (50, 50, 0));
+    let mut seen = 0;
+    only.for_each(|key, token| seen += u64::from(*key == token.id()));
+    assert_eq!(seen, 50);
 }
 
 #[test]

@@ -127,6 +127,19 @@ impl Garbage {
         std::mem::take(&mut self.fresh)
     }
 
+    /// One entry of the fresh garbage, if it is entries only.
+    #[inline]
+    pub(crate) fn take_fresh(&mut self) -> Option<u32> {
+        if !self.fresh.tables.is_empty() {
+            return None;
+        }
+        let index = self.fresh.entries.pop()?;
+        if self.fresh.entries.is_empty() {
+            (self.fresh.weight, self.urgent) = (0, false);
+        }
+        Some(index)
+    }
+
     /// A batch that was taken and not begun.
     pub(crate) fn restore(&mut self, batch: Batch) {
         self.fresh.entries.extend(batch.entries);

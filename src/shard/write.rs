@@ -9,6 +9,7 @@
 //! the policy's own bounded step. [`evict`](Locked::evict) and [`clear`](Locked::clear): at most
 //! [`STEP`] entries. Everything else touches one entry.
 
+mod alone;
 mod check;
 mod sweep;
 

@@ -1,0 +1,65 @@
+//! What only a caller who is alone may do to a shard: take entries out, and write over them, where they lie.
+//!
+//! Nobody else reads the cache meanwhile, and the caller itself holds no pin, so no reference to an entry is alive anywhere (H2).
+
+use super::Locked;
+use crate::expiry::{Deadline, NEVER};
+use crate::listener::Cause;
+use crate::shard::Entry;
+
+impl<K, V> Locked<'_, K, V> {
+    /// Takes out an entry that was let go of and that nothing else is to be done with; `None` when there is none. Its drop is the
+    /// caller's affair.
+    ///
+    /// # Safety
+    ///
+    /// No reader is looking at anything that was let go of.
+    #[inline]
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn take_fresh(&mut self) -> Option<Entry<K, V>> {
+        let index = self.write.garbage.take_fresh()?;
+        // SAFETY: H2 by the caller; the garbage has given the index up.
+        let entry = unsafe { self.shard.take(index) };
+        // SAFETY: taken out, once.
+        unsafe { self.free(index) };
+        Some(entry)
+    }
+
+    /// Is an entry in the table live?
+    #[inline]
+    pub(crate) fn is_live(&self, index: u32, now: u64) -> bool {
+        self.shard.is_live(self.shard.found(index), || now)
+    }
+
+    /// Writes another pair over a live entry without tags, as an overwrite that keeps the weight; what was there comes back.
+    ///
+    /// # Safety
+    ///
+    /// No reader is looking at the entry, which is in the table.
+    #[inline]
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn overwrite(
+        &mut self,
+        index: u32,
+        pair: (K, V),
+        deadline: Deadline,
+        now: u64,
+    ) -> (K, V) {
+        let shard = self.shard;
+        // SAFETY: S2 and H2 by the caller: the row holds an entry, and this is the only reference to it.
+        let entry = unsafe { shard.entries.row(index).as_mut() };
+        self.write.stamps.take(entry.hash);
+        self.write.eras.write();
+        let old = (std::mem::replace(&mut entry.key, pair.0), std::mem::replace(&mut entry.value, pair.1));
+        entry.record_use();
+        if deadline != Deadline::NEVER || entry.is_timed() || shard.dated {
+            shard.date(index, deadline, now, true);
+            self.write.wheel.cancel(index);
+            if deadline.at != NEVER {
+                self.write.wheel.schedule(index, deadline.at, now);
+            }
+        }
+        self.write.tally.count(Cause::Replaced, shard.weight_of(index));
+        old
+    }
+}
