@@ -156,7 +156,13 @@ impl<K: Eq + Hash, V, S: BuildHasher> Pinned<'_, K, V, S> {
 
     /// Looks at a value and leaves no trace: as [`Cache::peek`], without the clone.
     pub fn peek<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<&V> {
-        Some(&self.cache.look(Inside::pinned(&self.pin), key)?.1.entry.value)
+        self.peek_key_value(key).map(|(_, value)| value)
+    }
+
+    /// As [`peek`](Self::peek), with the key as it is stored.
+    pub fn peek_key_value<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<(&K, &V)> {
+        let entry = self.cache.look(Inside::pinned(&self.pin), key)?.1.entry;
+        Some((&entry.key, &entry.value))
     }
 
     /// Is there a live entry? As [`Cache::contains`].

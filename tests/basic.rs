@@ -57,6 +57,7 @@ fn g10_every_operation_of_one_thread_agrees_with_a_map() {
                 (there, there, there.is_some())
             );
             assert_eq!(pinned.get_key_value(&key), there.map(|value| (&key, value)));
+            assert_eq!(pinned.peek_key_value(&key), there.map(|value| (&key, value)));
         }
     }
 }

@@ -1,0 +1,336 @@
+"""Loads: of all who ask for a value that is missing, one makes it and the others wait for it.
+
+Who leads, and whether what a leader brings may still be stored, the native cache decides. How one waits is decided here: a thread waits for a lock
+(which a signal interrupts), a task for a future of its loop. Both wait for the same flights, so threads and tasks share their loads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import os
+import threading
+import weakref
+from typing import Any, Awaitable, Callable
+
+from pinyon import _core
+
+FLYING, LANDED, FAILED, ABANDONED = range(4)
+
+
+class OwnKeyError(RuntimeError):
+    """A loader asked for the very key that it was loading: it would have waited for itself."""
+
+
+class Failure:
+    """What stands for an exception in a cache."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Failure, (self.error,)
+
+
+#: The flights that this context leads. Tasks and `asyncio.to_thread` inherit it, so a loader that waits for what it has started is found out too.
+_leading: contextvars.ContextVar[tuple[Flight, ...]] = contextvars.ContextVar("pinyon_leading", default=())
+
+
+class Flight:
+    """One load: who makes it, what came of it, and who waits."""
+
+    __slots__ = ("cache", "token", "thread", "state", "result", "_lock", "_futures")
+
+    def __init__(self, cache: _core.Cache[Any, Any]) -> None:
+        self.cache = cache
+        #: Set when the native cache has given the lead to this flight.
+        self.token = 0
+        #: The thread in which it is made; 0 if that is not known yet.
+        self.thread = threading.get_ident()
+        self.state = FLYING
+        self.result: Any = None
+        # Held until the load has ended: whoever gets it lets go of it at once.
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self._futures: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+
+    def end(self, state: int, result: Any = None) -> None:
+        """Tells everybody what came of it. Only the first time counts."""
+        if self.state != FLYING:
+            return
+        self.result = result
+        self.state = state
+        self._lock.release()
+        # Whoever comes to wait from now on sees the state after it has put its future here.
+        while self._futures:
+            loop, future = self._futures.pop()
+            try:
+                loop.call_soon_threadsafe(_wake, future)
+            except RuntimeError:
+                pass  # The loop is closed, and nobody waits in it.
+
+    def check(self, key: Any) -> None:
+        """Raises if whoever asks would wait for itself."""
+        if self in _leading.get():
+            raise OwnKeyError(f"the loader of {key!r} asked for the key that it was loading")
+
+    def wait(self, key: Any) -> None:
+        """Waits as a thread."""
+        self.check(key)
+        if self.thread == threading.get_ident() and self.state == FLYING:
+            raise OwnKeyError(f"a task of this thread is loading {key!r}, and cannot go on while the thread waits for it")
+        with self._lock:
+            pass
+
+    async def wait_async(self, key: Any) -> None:
+        """Waits as a task."""
+        self.check(key)
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self._futures.append((loop, future))
+        if self.state == FLYING:
+            await future
+
+    def complete(self, key: Any, value: Any, options: dict[str, Any]) -> None:
+        """The load is done."""
+        try:
+            _core.complete(self.cache, key, self.token, value, **options)
+        except BaseException as error:
+            self.abandon()
+            raise error
+        self.end(LANDED, value)
+
+    def fail(self, error: BaseException) -> None:
+        """The load raised. Those who wait get what it raised, unless the load was merely broken off: then one of them makes it."""
+        _core.abandon(self.cache, self.token)
+        if isinstance(error, Exception) and not isinstance(error, asyncio.CancelledError):
+            self.end(FAILED, error)
+        else:
+            self.end(ABANDONED)
+
+    def abandon(self) -> None:
+        """The load will not be done."""
+        _core.abandon(self.cache, self.token)
+        self.end(ABANDONED)
+
+    def drop(self) -> None:
+        """Whoever led it, if anybody did, goes on to something else."""
+        if self.token and self.state == FLYING:
+            self.abandon()
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class Loader:
+    """How the values of one cache are loaded: a function with what goes with its results."""
+
+    __slots__ = ("cache", "errors", "error_ttl", "reentry", "options", "jitter", "executor", "__weakref__")
+
+    def __init__(
+        self,
+        cache: _core.Cache[Any, Any],
+        *,
+        errors: tuple[type, ...] = (),
+        error_ttl: float | None = None,
+        reentry: str = "error",
+        options: Callable[[Any], dict[str, Any]] | None = None,
+        executor: Any = None,
+    ) -> None:
+        self.cache = cache
+        self.errors = errors
+        self.error_ttl = error_ttl
+        self.reentry = reentry
+        self.options = options or _no_options
+        self.executor = executor
+
+    def _land(self, flight: Flight, key: Any, load: Callable[[], Any]) -> Any:
+        """Loads as the leader, in this thread."""
+        before = _leading.set((*_leading.get(), flight))
+        try:
+            value = load()
+        except BaseException as error:
+            self._failed(flight, key, error)
+            raise
+        finally:
+            _leading.reset(before)
+        return self._loaded(flight, key, value)
+
+    async def _land_async(self, flight: Flight, key: Any, load: Callable[[], Awaitable[Any]]) -> Any:
+        """Loads as the leader, in this task."""
+        before = _leading.set((*_leading.get(), flight))
+        try:
+            value = await load()
+        except BaseException as error:
+            self._failed(flight, key, error)
+            raise
+        finally:
+            _leading.reset(before)
+        return self._loaded(flight, key, value)
+
+    def _loaded(self, flight: Flight, key: Any, value: Any) -> Any:
+        try:
+            options = self.options(value)
+        except BaseException:
+            flight.abandon()
+            raise
+        flight.complete(key, value, options)
+        return value
+
+    def _failed(self, flight: Flight, key: Any, error: BaseException) -> None:
+        if self.errors and isinstance(error, self.errors):
+            options = {} if self.error_ttl is None else {"ttl": self.error_ttl}
+            flight.complete(key, Failure(error), options)
+        else:
+            flight.fail(error)
+
+    def get(self, key: Any, load: Callable[[], Any]) -> Any:
+        """The value of a key, loaded by this thread or by whoever does it already."""
+        while True:
+            flight = Flight(self.cache)
+            try:
+                answer, what = _core.ask(self.cache, key, flight)
+                if answer == "lead":
+                    return self._land(flight, key, load)
+                if answer == "due":
+                    self._renew(flight, key, load)
+                if answer != "wait":
+                    return _opened(what)
+            except BaseException:
+                flight.drop()
+                raise
+            try:
+                what.wait(key)
+            except OwnKeyError:
+                if self.reentry == "bypass":
+                    return load()
+                raise
+            if what.state == LANDED:
+                return _opened(what.result)
+            if what.state == FAILED:
+                raise what.result
+
+    async def get_async(self, key: Any, load: Callable[[], Awaitable[Any]]) -> Any:
+        """The same for a task."""
+        while True:
+            flight = Flight(self.cache)
+            try:
+                answer, what = _core.ask(self.cache, key, flight)
+                if answer == "lead":
+                    return await self._land_async(flight, key, load)
+                if answer == "due":
+                    self._renew_async(flight, key, load)
+                if answer != "wait":
+                    return _opened(what)
+            except BaseException:
+                flight.drop()
+                raise
+            try:
+                await what.wait_async(key)
+            except OwnKeyError:
+                if self.reentry == "bypass":
+                    return await load()
+                raise
+            if what.state == LANDED:
+                return _opened(what.result)
+            if what.state == FAILED:
+                raise what.result
+
+    def _renew(self, flight: Flight, key: Any, load: Callable[[], Any]) -> None:
+        """Loads beside whoever asked, who has the old value. An exception is reported as that of a thread."""
+        flight.thread = 0
+
+        def run() -> None:
+            flight.thread = threading.get_ident()
+            self._land(flight, key, load)
+
+        if self.executor is not None:
+            self.executor.submit(run).add_done_callback(_report)
+        else:
+            threading.Thread(target=run, name="pinyon-refresh", daemon=True).start()
+
+    def _renew_async(self, flight: Flight, key: Any, load: Callable[[], Awaitable[Any]]) -> None:
+        task = asyncio.get_running_loop().create_task(self._land_async(flight, key, load))
+        _renewals.add(task)
+
+        def done(task: asyncio.Task[Any]) -> None:
+            _renewals.discard(task)
+            # A task that was cancelled before it began.
+            flight.drop()
+
+        task.add_done_callback(done)
+
+    def refresh(self, key: Any, load: Callable[[], Any]) -> Any:
+        """Loads whatever is there, and stores it."""
+        value = load()
+        self.cache.set(key, value, **self.options(value))
+        return value
+
+    async def refresh_async(self, key: Any, load: Callable[[], Awaitable[Any]]) -> Any:
+        """The same for a task."""
+        value = await load()
+        self.cache.set(key, value, **self.options(value))
+        return value
+
+
+#: Tasks that renew values: a loop itself keeps no task alive.
+_renewals: set[asyncio.Task[Any]] = set()
+
+
+def _report(future: Any) -> None:
+    """Raises what a renewal raised, where the executor reports what its callbacks raise."""
+    future.result()
+
+
+def _no_options(_value: Any) -> dict[str, Any]:
+    return {}
+
+
+def _opened(value: Any) -> Any:
+    if type(value) is Failure:
+        raise value.error
+    return value
+
+
+#: The caches whose flights must be forgotten in the child of a fork.
+_flying: weakref.WeakSet[_core.Cache[Any, Any]] = weakref.WeakSet()
+
+
+def watch(cache: _core.Cache[Any, Any]) -> _core.Cache[Any, Any]:
+    """Has the child of a fork forget the loads of threads that it does not have."""
+    _flying.add(cache)
+    return cache
+
+
+def _after_fork() -> None:
+    here = threading.get_ident()
+    for cache in list(_flying):
+        for flight in _core.flights(cache):
+            if flight.thread != here:
+                flight.abandon()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _options(given: dict[str, Any]) -> Callable[[Any], dict[str, Any]]:
+    options = {name: what for name, what in given.items() if what is not None}
+    return lambda _value: options
+
+
+def get_or_load(cache: _core.Cache[Any, Any], key: Any, load: Callable[[Any], Any], **given: Any) -> Any:
+    """See `Cache.get_or_load`, which comes here when the value is not there."""
+    if inspect.iscoroutinefunction(load):
+        raise TypeError("get_or_load calls functions; for a coroutine function there is get_or_load_async")
+    return Loader(watch(cache), options=_options(given)).get(key, lambda: load(key))
+
+
+async def get_or_load_async(cache: _core.Cache[Any, Any], key: Any, load: Callable[[Any], Awaitable[Any]], **given: Any) -> Any:
+    """See `Cache.get_or_load_async`, which comes here when the value is not there."""
+    return await Loader(watch(cache), options=_options(given)).get_async(key, lambda: load(key))

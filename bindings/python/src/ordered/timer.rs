@@ -1,0 +1,130 @@
+//! The clock of a cache, which stands still within `with`.
+//!
+//! A thread that has entered the clock reads the time at which it did; other threads are not concerned.
+
+use super::guarded::Guarded;
+use crate::object::{Call, Object, release, visit_object};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
+use std::thread::{self, ThreadId};
+
+/// A thread for which the clock stands still.
+#[derive(Debug)]
+struct Still {
+    thread: ThreadId,
+    depth: usize,
+    time: Object,
+}
+
+/// See the module's head.
+#[pyclass(module = "pinyon._core", frozen)]
+#[derive(Debug)]
+pub(crate) struct Timer {
+    timer: Py<PyAny>,
+    still: Guarded<Vec<Still>>,
+}
+
+impl Timer {
+    fn time_here(&self, py: Python<'_>) -> Option<Object> {
+        let still = self.still.hold(py);
+        if still.is_empty() {
+            return None;
+        }
+        let here = thread::current().id();
+        still.iter().find(|still| still.thread == here).map(|still| still.time.clone())
+    }
+
+    /// What the clock says.
+    ///
+    /// # Errors
+    ///
+    /// What the clock raises.
+    #[inline]
+    pub(super) fn now<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self.time_here(py) {
+            Some(time) => Ok(time.into_bound(py)),
+            None => self.timer.bind(py).call0(),
+        }
+    }
+}
+
+#[pymethods]
+impl Timer {
+    #[new]
+    fn new(timer: Py<PyAny>) -> Self {
+        Timer { timer, still: Guarded::new(Vec::new()) }
+    }
+
+    fn __call__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.now(py)
+    }
+
+    fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let time = self.now(py)?;
+        let here = thread::current().id();
+        let mut still = self.still.hold(py);
+        match still.iter_mut().find(|still| still.thread == here) {
+            Some(still) => still.depth += 1,
+            None => still.push(Still { thread: here, depth: 1, time: (&time).into() }),
+        }
+        Ok(time)
+    }
+
+    #[pyo3(signature = (*_error))]
+    fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _call = Call::new(py);
+        let here = thread::current().id();
+        let mut still = self.still.hold(py);
+        let at = still.iter().position(|still| still.thread == here);
+        let at = at.ok_or_else(|| PyRuntimeError::new_err("the timer was not entered in this thread"))?;
+        still[at].depth -= 1;
+        if still[at].depth == 0 {
+            still.swap_remove(at);
+        }
+        drop(still);
+        Ok(())
+    }
+
+    fn __getattr__<'py>(&self, name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let name = name.cast::<pyo3::types::PyString>()?;
+        self.timer.bind(name.py()).getattr(name)
+    }
+
+    fn __copy__(&self, py: Python<'_>) -> Self {
+        Timer::new(self.timer.clone_ref(py))
+    }
+
+    fn __deepcopy__(&self, py: Python<'_>, memo: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let timer = py.import("copy")?.getattr("deepcopy")?.call1((&self.timer, memo))?;
+        Ok(Timer::new(timer.unbind()))
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Py<PyAny>,))> {
+        Ok((slf.get_type().into_any(), (slf.get().timer.clone_ref(slf.py()),)))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.timer)?;
+        if let Some(still) = self.still.try_hold() {
+            for still in still.iter() {
+                visit_object(&visit, still.time.pointer())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        let _call = Call::new(py);
+        self.still.hold(py).clear();
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        Python::attach(|py| {
+            self.still.get_mut().clear();
+            release(py);
+        });
+    }
+}
