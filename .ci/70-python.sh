@@ -78,6 +78,7 @@ else
 fi
 
 echo "== one wheel for all interpreters with a lock"
+rm -rf "$work/wheels"
 # What is tried is whether it works, not how fast it is.
 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 "$work/here/bin/maturin" build --quiet --release --locked \
     --manifest-path $package/Cargo.toml --features abi3 --interpreter "$python" --compatibility linux --out "$work/wheels"

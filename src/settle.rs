@@ -24,6 +24,9 @@ use crate::sync::atomic::Ordering;
 const YIELDS: usize = 32;
 const NAPS: usize = 100;
 
+/// No shard.
+const NONE: usize = usize::MAX;
+
 /// The debts of one call.
 pub(crate) struct Rest<'s, K, V> {
     store: &'s Store<K, V>,
@@ -32,8 +35,10 @@ pub(crate) struct Rest<'s, K, V> {
     all: bool,
     /// The call has settled once before it was done.
     paused: bool,
-    /// A shard with something to free, of a caller who is alone.
-    lone: Option<usize>,
+    /// There is a debt of either kind below.
+    owes: bool,
+    /// A shard with something to free, of a caller who is alone; or [`NONE`].
+    lone: usize,
     /// Almost always none, so it is not even a list then.
     due: Option<Box<Debts>>,
 }
@@ -44,12 +49,20 @@ struct Debts(Vec<(usize, Option<Batch>)>);
 
 impl<'s, K, V> Rest<'s, K, V> {
     pub(crate) fn new(store: &'s Store<K, V>, company: Company) -> Self {
-        Rest { store, company, all: company == Company::Alone, paused: false, lone: None, due: None }
+        Rest {
+            store,
+            company,
+            all: company == Company::Alone,
+            paused: false,
+            owes: false,
+            lone: NONE,
+            due: None,
+        }
     }
 
     /// Of a call that leaves nothing waiting unless a reader looks at it.
     pub(crate) fn thorough(store: &'s Store<K, V>, company: Company) -> Self {
-        Rest { store, company, all: true, paused: false, lone: None, due: None }
+        Rest { store, company, all: true, paused: false, owes: false, lone: NONE, due: None }
     }
 
     /// Ends a critical section and remembers what it owes.
@@ -57,34 +70,39 @@ impl<'s, K, V> Rest<'s, K, V> {
     pub(crate) fn leave(&mut self, shard: usize, locked: Locked<'_, K, V>) {
         let due = if self.all { Due::Everything } else { Due::ByLimits };
         if self.store.listener.is_some() || locked.is_due(due) {
-            if self.company == Company::Alone
-                && self.store.listener.is_none()
-                && self.lone.is_none_or(|lone| lone == shard)
-            {
-                self.lone = Some(shard);
+            if self.company == Company::Alone {
+                self.owe_alone(shard, locked);
             } else {
                 self.owe(shard, locked.finish(due));
             }
         }
     }
 
+    /// One shard is remembered without a list, if there is nobody to tell.
+    #[inline(never)]
+    fn owe_alone(&mut self, shard: usize, locked: Locked<'_, K, V>) {
+        if self.store.listener.is_none() && (self.lone == NONE || self.lone == shard) {
+            (self.lone, self.owes) = (shard, true);
+        } else {
+            self.owe(shard, locked.finish(Due::Everything));
+        }
+    }
+
     #[cold]
     fn owe(&mut self, shard: usize, batch: Option<Batch>) {
+        self.owes = true;
         self.due.get_or_insert_default().0.push((shard, batch));
     }
 
     /// May the call break off to settle, and begin anew? Once: whoever begins anew lets others come first.
     pub(crate) fn may_pause(&mut self) -> bool {
-        (self.due.is_some() || self.lone.is_some()) && !std::mem::replace(&mut self.paused, true)
+        self.owes && !std::mem::replace(&mut self.paused, true)
     }
 
     /// Pays. No pin of the call itself may be left, or it would wait for itself.
     #[inline]
     pub(crate) fn settle(&mut self) {
-        if let Some(shard) = self.lone.take() {
-            self.free_alone(shard);
-        }
-        if self.due.is_some() {
+        if self.owes {
             self.pay();
         }
     }
@@ -99,6 +117,9 @@ impl<'s, K, V> Rest<'s, K, V> {
     }
 
     fn pay(&mut self) {
+        if self.lone != NONE {
+            self.free_alone();
+        }
         while let Some((shard, batch)) = self.due.as_mut().and_then(|due| due.0.pop()) {
             if let Some(batch) = batch {
                 self.free(shard, batch);
@@ -107,14 +128,15 @@ impl<'s, K, V> Rest<'s, K, V> {
                 self.owe(shard, Some(batch));
             }
         }
-        self.due = None;
+        (self.due, self.owes) = (None, false);
     }
 
     /// Frees what nobody can be looking at, because there is nobody: taken out under the lock, one after the other, and dropped under
     /// none. A call from within another one of this thread, which may be looking, goes the long way, and so does
     /// garbage that such a call has left.
     #[inline]
-    fn free_alone(&mut self, shard: usize) {
+    fn free_alone(&mut self) {
+        let shard = std::mem::replace(&mut self.lone, NONE);
         if !reclaim::is_inside() {
             loop {
                 // SAFETY: H2: the caller of an `Exclusive` vouches that no other thread is there, and this one holds no pin.

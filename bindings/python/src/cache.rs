@@ -94,14 +94,28 @@ impl Wish<'_, '_> {
     }
 }
 
+/// What `replace` is to find.
+enum Expected<'py> {
+    Anything,
+    This(Bound<'py, PyAny>),
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Expected<'py> {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Expected::This(given.to_owned()))
+    }
+}
+
 /// The names of tags: a `str` or `bytes`, or an iterable of them.
 fn tag_names(given: &Bound<'_, PyAny>) -> PyResult<Vec<Vec<u8>>> {
     // A tag of bytes is another one than that of the same text.
-    fn name(given: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
+    fn name(given: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
         if let Ok(text) = given.cast::<PyString>() {
-            return Some([b"s", text.to_cow().ok()?.as_bytes()].concat());
+            return Ok(Some([b"s", text.to_cow()?.as_bytes()].concat()));
         }
-        Some([b"b", given.cast::<PyBytes>().ok()?.as_bytes()].concat())
+        Ok(given.cast::<PyBytes>().ok().map(|bytes| [b"b", bytes.as_bytes()].concat()))
     }
     let wrong = |given: &Bound<'_, PyAny>| match given.get_type().name() {
         Ok(kind) => {
@@ -109,11 +123,11 @@ fn tag_names(given: &Bound<'_, PyAny>) -> PyResult<Vec<Vec<u8>>> {
         }
         Err(error) => error,
     };
-    match name(given) {
+    match name(given)? {
         Some(only) => Ok(vec![only]),
         None => {
             let names = given.try_iter().map_err(|_| wrong(given))?;
-            names.map(|each| each.and_then(|each| name(&each).ok_or_else(|| wrong(&each)))).collect()
+            names.map(|each| each.and_then(|each| name(&each)?.ok_or_else(|| wrong(&each)))).collect()
         }
     }
 }
@@ -452,13 +466,13 @@ impl Cache {
     }
 
     /// Writes a value if the key has one; with `expected` only if it has that very object. True if it did.
-    #[pyo3(signature = (key, value, /, *, expected=None, ttl=None, tti=None, weight=None, tags=None))]
+    #[pyo3(signature = (key, value, /, *, expected=Expected::Anything, ttl=None, tti=None, weight=None, tags=None))]
     #[allow(clippy::too_many_arguments)]
     fn replace(
         &self,
         key: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
-        expected: Option<&Bound<'_, PyAny>>,
+        expected: Expected<'_>,
         ttl: Option<&Bound<'_, PyAny>>,
         tti: Option<&Bound<'_, PyAny>>,
         weight: Option<&Bound<'_, PyAny>>,
@@ -467,8 +481,10 @@ impl Cache {
         let _call = Call::new(key.py());
         self.tick(key.py())?;
         let options = self.options(key, value, &Wish { ttl, tti, weight, tags })?;
-        let holds =
-            |there: Option<&Object>| there.is_some_and(|there| expected.is_none_or(|that| there.is(that)));
+        let holds = |there: Option<&Object>| match &expected {
+            Expected::Anything => there.is_some(),
+            Expected::This(that) => there.is_some_and(|there| there.is(that)),
+        };
         Ok(matches!(self.write_if(key, value, &options, holds)?, Computed::Replaced))
     }
 
@@ -747,7 +763,7 @@ impl Cache {
         self.settings.describe(py, self.limit())
     }
 
-    /// Pickles and copies: settings, entries and the seconds they have left. What was counted stays behind.
+    /// Pickles and copies: settings, entries and the seconds they have left. Idle times begin anew; what was counted stays behind, and so do tags.
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let py = slf.py();
         let restore = py.import("pinyon._restore")?.getattr("restore")?;
@@ -775,7 +791,7 @@ impl Cache {
         Ok((restore, arguments))
     }
 
-    /// A cache of the same settings with the same entries.
+    /// A cache of the same settings with the same entries, for the seconds they have left. Their idle times begin anew, and they have no tags.
     fn copy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let (restore, arguments) = Self::__reduce__(slf)?;
         restore.call1(arguments)
@@ -827,10 +843,14 @@ impl Cache {
             let next = change(&now)?;
             let options = match &there {
                 None => self.options(key, &next, &Wish { ttl, tti: None, weight: None, tags: None })?,
-                Some((_, about)) => InsertOptions::new()
-                    .ttl(about.ttl.unwrap_or(Duration::MAX))
-                    .tti(about.idle.unwrap_or(Duration::MAX))
-                    .weight(about.weight),
+                Some((_, about)) => {
+                    let weighed = self.settings.weigher.is_some() || matches!(self.limit(), Limit::Bytes(_));
+                    let weight = if weighed { self.weight(key, &next, None)? } else { None };
+                    InsertOptions::new()
+                        .ttl(about.ttl.unwrap_or(Duration::MAX))
+                        .tti(about.idle.unwrap_or(Duration::MAX))
+                        .weight(weight.unwrap_or(about.weight))
+                }
             };
             let seen = there.map(|(value, _)| value);
             let same =
@@ -914,7 +934,11 @@ fn each_pair<'py>(
     }
     for (at, pair) in pairs.try_iter()?.enumerate() {
         let pair = pair?;
-        let Ok((key, value)) = pair.extract::<(Bound<'py, PyAny>, Bound<'py, PyAny>)>() else {
+        let both: Vec<Bound<'py, PyAny>> = match pair.try_iter() {
+            Ok(items) => items.take(3).collect::<PyResult<_>>()?,
+            Err(_) => Vec::new(),
+        };
+        let Ok([key, value]) = <[_; 2]>::try_from(both) else {
             let given = pair.repr()?;
             return Err(PyValueError::new_err(format!(
                 "item {at} must be a pair of key and value, not {given}"

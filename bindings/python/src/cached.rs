@@ -203,6 +203,11 @@ impl Cached {
         }
     }
 
+    /// Pickled and copied as functions are: by name.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.getattr("__qualname__")
+    }
+
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         Ok(format!("<cached {}>", self.function.bind(py).repr()?))
     }

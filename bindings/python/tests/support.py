@@ -10,11 +10,16 @@ import threading
 import time
 from typing import Callable, Iterator
 
+import pytest
+
 #: Seconds: more than anything here takes on the slowest machine, and not for ever.
 LIMIT = 60.0
 
 #: Does the interpreter run its threads at the same time?
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED")) and not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+#: For tests of what is let go of at once: without a global lock some of what left waits until no reader can be looking at it.
+at_once = pytest.mark.skipif(FREE_THREADED, reason="what leaves is let go of a little later")
 
 
 class Clock:

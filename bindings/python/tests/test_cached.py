@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import copy
 import datetime
 import functools
 import gc
 import inspect
+import pickle
 import threading
 import time
 import weakref
 
 import pytest
 
-import pinyon
 from pinyon import Cache, CacheInfo, OwnKeyError, cached
 from support import LIMIT, Clock, Thing, eventually, run_threads, switching
 
@@ -472,7 +473,6 @@ def test_a_hit_is_whatever_a_coroutine_is():
             await task
 
     run(main())
-    assert asyncio.run_coroutine_threadsafe
     hit = function(1)
     with pytest.raises(StopIteration) as stopped:
         hit.send(None)
@@ -806,4 +806,13 @@ def test_cycles_through_a_decorated_function_are_found():
     function, cache = make()
     gc.collect()
     assert function() is None and cache() is None
-    assert pinyon.cached is cached
+
+
+@cached
+def of_this_module(n):
+    return n
+
+
+def test_a_decorated_function_is_pickled_and_copied_by_name():
+    assert pickle.loads(pickle.dumps(of_this_module)) is of_this_module
+    assert copy.copy(of_this_module) is of_this_module and copy.deepcopy(of_this_module) is of_this_module

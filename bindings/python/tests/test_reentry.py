@@ -10,7 +10,7 @@ import weakref
 import pytest
 
 from pinyon import Cache, cached
-from support import Clock, Noted, Thing, run_threads, switching
+from support import Clock, Noted, Thing, at_once, run_threads, switching
 
 
 class Caller:
@@ -51,6 +51,7 @@ def sound(cache):
     assert cache["after"] == "all"
 
 
+@at_once
 @pytest.mark.parametrize("act", ACTIONS)
 @pytest.mark.parametrize("how", ["replaced", "removed", "evicted", "cleared", "expired", "popped", "refused"])
 def test_g24_a_del_may_call_the_cache(act, how):
@@ -93,6 +94,7 @@ def test_g24_a_del_of_a_key_may_call_the_cache(act):
     sound(cache)
 
 
+@at_once
 @pytest.mark.parametrize("act", ACTIONS)
 def test_g24_the_callback_of_a_weak_reference_may_call_the_cache(act):
     cache, done = Cache(10), []
@@ -180,6 +182,7 @@ def test_g24_a_loader_may_call_the_cache(act):
     sound(cache)
 
 
+@at_once
 def test_a_del_that_raises_is_reported_and_no_more(monkeypatch):
     seen = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: seen.append(unraisable.exc_type))
@@ -207,6 +210,7 @@ def test_a_del_that_puts_itself_back():
     assert cache["other"] == 1
 
 
+@at_once
 def test_a_chain_of_dels_each_of_which_removes_the_next():
     cache = Cache(10_000)
     left = []
@@ -243,6 +247,7 @@ WAYS = {
 }
 
 
+@at_once
 @pytest.mark.parametrize("way", sorted(WAYS))
 @pytest.mark.parametrize("listener", [None, Noted])
 def test_g27_what_leaves_is_freed_when_the_call_returns(way, listener):
@@ -260,6 +265,7 @@ def test_g27_what_leaves_is_freed_when_the_call_returns(way, listener):
     assert listener is None or told
 
 
+@at_once
 def test_g27_what_is_evicted_is_freed_by_the_call_that_evicts():
     alive = []
 
@@ -292,6 +298,7 @@ def test_g27_keys_are_freed_too():
     assert ref() is None
 
 
+@at_once
 def test_g27_results_of_decorated_functions_are_freed():
     @cached(maxsize=10)
     def make(number):

@@ -134,7 +134,7 @@ class Cache(MutableMapping[_K, _V]):
         value: _V,
         /,
         *,
-        expected: _V | None = None,
+        expected: _V = ...,
         ttl: _Seconds | None = None,
         tti: _Seconds | None = None,
         weight: int | None = None,
