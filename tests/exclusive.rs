@@ -117,6 +117,19 @@ fn g07_an_exclusive_overwrite_gives_key_value_and_lifetime_anew() {
 }
 
 #[test]
+fn g07_an_exclusive_overwrite_without_a_lifetime_takes_the_old_one_away() {
+    let ticker = ManualTicker::new();
+    let cache: common::Checked<u64, u64> =
+        checked(Cache::builder().capacity(10).shards(1).ticker(ticker.clone()));
+    let mut only = only(&cache);
+    only.insert(1, 10, InsertOptions::new().ttl(Duration::from_secs(5)).tti(Duration::from_secs(2)));
+    only.insert(1, 11, InsertOptions::new());
+    ticker.advance(Duration::from_secs(60));
+    while !only.maintain(100).done {}
+    assert_eq!((only.get(&1), cache.stats().expired), (Some(&11), 0));
+}
+
+#[test]
 fn g20_an_exclusive_overwrite_outdates_loads_and_tags() {
     let cache: common::Checked<u64, u64> = checked(Cache::builder().capacity(10).shards(1).track_age(true));
     let Acquired::Lead(token) = cache.acquire(&1, LeaseOptions::new()) else { panic!("nothing is there") };

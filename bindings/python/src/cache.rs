@@ -1,27 +1,38 @@
 //! The class `Cache`.
 //!
+//! What is here is the class as Python sees it; its steps are in [`steps`], what a write says in [`wish`], counters in [`counter`], pickles in
+//! [`pickle`].
+//!
 //! Each method does the same in turn: it asks the user's clock if there is one, hashes the key, lets [`resolved`] find out what Python alone can
 //! tell, calls the core, and when that has returned tells what left and lets go of it.
+
+mod counter;
+mod pairs;
+mod pickle;
+mod steps;
+mod wish;
+
+use wish::Expected;
+pub(crate) use wish::Wish;
 
 use crate::iterate::{Entries, Kind};
 use crate::key::Probe;
 use crate::leads::Leads;
-use crate::object::{Call, Object, release, visit_object};
+use crate::load::load_by;
+use crate::object::{Call, Object, release};
 use crate::ready::ready;
 use crate::resolve::resolved;
-use crate::settings::{Limit, OVERHEAD, Settings};
+use crate::settings::{Limit, Settings};
 use crate::shelf::Shelf;
-use crate::sizes::size;
 use crate::stats::Stats;
 use crate::time::optional;
-use pinyon::{Computed, Cursor, InsertOptions, Lifetime};
+use pinyon::{Computed, Cursor, Lifetime};
 use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::time::Duration;
 
 /// Entries expired before a call that counts them.
 const UPKEEP: usize = 4096;
@@ -78,238 +89,9 @@ fn missing(key: &Bound<'_, PyAny>) -> PyErr {
     PyKeyError::new_err((key.clone().unbind(),))
 }
 
-/// What one write may say beside its pair, as Python gives it.
-pub(crate) struct Wish<'w, 'py> {
-    pub(crate) ttl: Option<&'w Bound<'py, PyAny>>,
-    pub(crate) tti: Option<&'w Bound<'py, PyAny>>,
-    pub(crate) weight: Option<&'w Bound<'py, PyAny>>,
-    pub(crate) tags: Option<&'w Bound<'py, PyAny>>,
-}
-
-impl Wish<'_, '_> {
-    pub(crate) const NOTHING: Self = Wish { ttl: None, tti: None, weight: None, tags: None };
-
-    fn is_nothing(&self) -> bool {
-        self.ttl.is_none() && self.tti.is_none() && self.weight.is_none() && self.tags.is_none()
-    }
-}
-
-/// What `replace` is to find.
-enum Expected<'py> {
-    Anything,
-    This(Bound<'py, PyAny>),
-}
-
-impl<'a, 'py> FromPyObject<'a, 'py> for Expected<'py> {
-    type Error = PyErr;
-
-    fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        Ok(Expected::This(given.to_owned()))
-    }
-}
-
-/// The names of tags: a `str` or `bytes`, or an iterable of them.
-fn tag_names(given: &Bound<'_, PyAny>) -> PyResult<Vec<Vec<u8>>> {
-    // A tag of bytes is another one than that of the same text.
-    fn name(given: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
-        if let Ok(text) = given.cast::<PyString>() {
-            return Ok(Some([b"s", text.to_cow()?.as_bytes()].concat()));
-        }
-        Ok(given.cast::<PyBytes>().ok().map(|bytes| [b"b", bytes.as_bytes()].concat()))
-    }
-    let wrong = |given: &Bound<'_, PyAny>| match given.get_type().name() {
-        Ok(kind) => {
-            PyTypeError::new_err(format!("tags must be str or bytes, or an iterable of them, not {kind}"))
-        }
-        Err(error) => error,
-    };
-    match name(given)? {
-        Some(only) => Ok(vec![only]),
-        None => {
-            let names = given.try_iter().map_err(|_| wrong(given))?;
-            names.map(|each| each.and_then(|each| name(&each)?.ok_or_else(|| wrong(&each)))).collect()
-        }
-    }
-}
-
 impl Cache {
     fn limit(&self) -> Limit {
         *self.limit.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Before the core is called.
-    #[inline(always)]
-    pub(crate) fn tick(&self, py: Python<'_>) -> PyResult<()> {
-        match &self.settings.timer {
-            Some(timer) => timer.ask(py),
-            None => Ok(()),
-        }
-    }
-
-    /// The age from which values are renewed.
-    pub(crate) fn refresh(&self) -> Option<Duration> {
-        self.settings.refresh
-    }
-
-    /// After the core was called by something that may have removed entries.
-    #[inline(always)]
-    pub(crate) fn settle(&self, py: Python<'_>) {
-        if let Some(events) = &self.settings.events {
-            events.tell(py);
-        }
-        release(py);
-    }
-
-    fn weight(
-        &self,
-        key: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
-        given: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Option<u64>> {
-        let number = |given: &Bound<'_, PyAny>, what: &str| match given.extract::<u64>() {
-            Ok(weight) => Ok(weight),
-            Err(_) => Err(PyValueError::new_err(format!(
-                "{what} must be an int of 0 or more, not {}",
-                given.repr()?
-            ))),
-        };
-        let weigher = self.settings.weigher.as_ref();
-        match (self.limit(), given, weigher) {
-            (Limit::Entries(_), None, _) => Ok(None),
-            (Limit::Entries(_), Some(_), _) => Err(PyTypeError::new_err(
-                "weight= needs a cache with maxweight= or maxbytes=; one with maxsize= counts entries",
-            )),
-            (limit, given, weigher) => {
-                let weight = match (given, weigher) {
-                    (Some(given), _) => number(given, "weight")?,
-                    (None, Some(weigher)) => {
-                        number(&weigher.bind(key.py()).call1((key, value))?, "what the weigher returns")?
-                    }
-                    (None, None) if matches!(limit, Limit::Bytes(_)) => {
-                        size(key)?.saturating_add(size(value)?)
-                    }
-                    (None, None) => 1,
-                };
-                let overhead = if matches!(limit, Limit::Bytes(_)) { OVERHEAD } else { 0 };
-                Ok(Some(weight.saturating_add(overhead)))
-            }
-        }
-    }
-
-    /// What the core is to know of a write.
-    #[inline]
-    pub(crate) fn options(
-        &self,
-        key: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
-        wish: &Wish<'_, '_>,
-    ) -> PyResult<InsertOptions> {
-        if wish.is_nothing() && self.shelf.is_counted() {
-            return Ok(InsertOptions::new());
-        }
-        let mut options = InsertOptions::new();
-        if wish.ttl.is_some() || wish.tti.is_some() {
-            self.shelf.expect_fading();
-        }
-        if let Some(ttl) = optional("ttl", wish.ttl)? {
-            options = options.ttl(ttl);
-        }
-        if let Some(tti) = optional("tti", wish.tti)? {
-            options = options.tti(tti);
-        }
-        if let Some(tags) = wish.tags {
-            options = options.tags(tag_names(tags)?);
-        }
-        if let Some(weight) = self.weight(key, value, wish.weight)? {
-            options = options.weight(weight);
-        }
-        Ok(options)
-    }
-
-    /// Writes a pair. False: it is too heavy, and what was there is gone.
-    #[inline]
-    fn write(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>, wish: &Wish<'_, '_>) -> PyResult<bool> {
-        let py = key.py();
-        let _call = Call::new(py);
-        self.tick(py)?;
-        let probe = Probe::new(key)?;
-        let options = self.options(key, value, wish)?;
-        self.shelf.expect(&probe);
-        let stored = resolved(py, &self.shelf, &probe, true, |probe| {
-            self.shelf.insert(probe.to_key(), value.into(), options)
-        })?;
-        self.settle(py);
-        Ok(stored)
-    }
-
-    /// Writes a pair if `when` holds of what is there.
-    fn write_if(
-        &self,
-        key: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
-        options: &InsertOptions,
-        when: impl FnMut(Option<&Object>) -> bool,
-    ) -> PyResult<Computed<Object>> {
-        let py = key.py();
-        let probe = Probe::new(key)?;
-        self.shelf.expect(&probe);
-        let done = resolved(py, &self.shelf, &probe, true, |probe| {
-            self.shelf.insert_if(probe.to_key(), &value.into(), options, when)
-        })?;
-        self.settle(py);
-        Ok(done)
-    }
-
-    fn take(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Object>> {
-        let py = key.py();
-        self.tick(py)?;
-        let probe = Probe::new(key)?;
-        let taken = resolved(py, &self.shelf, &probe, true, |probe| self.shelf.remove(probe))?;
-        self.settle(py);
-        Ok(taken)
-    }
-
-    #[inline(always)]
-    fn read(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Object>> {
-        let py = key.py();
-        self.tick(py)?;
-        let probe = Probe::new(key)?;
-        resolved(py, &self.shelf, &probe, false, |probe| self.shelf.get(probe))
-    }
-
-    /// A value that is there and not due to be renewed; a miss is left to who asks next to count.
-    #[inline(always)]
-    pub(crate) fn present(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Object>> {
-        let py = key.py();
-        self.tick(py)?;
-        let probe = Probe::new(key)?;
-        if self.settings.refresh.is_some() && self.is_due(py, &probe)? {
-            return Ok(None);
-        }
-        resolved(py, &self.shelf, &probe, false, |probe| self.shelf.get_present(probe))
-    }
-
-    fn peek_value(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Object>> {
-        let py = key.py();
-        self.tick(py)?;
-        let probe = Probe::new(key)?;
-        let pair = resolved(py, &self.shelf, &probe, false, |probe| self.shelf.peek(probe))?;
-        Ok(pair.map(|(_, value)| value))
-    }
-
-    /// Removes what has expired, as far as `budget` goes; how many entries.
-    fn expire_some(&self, py: Python<'_>, budget: usize) -> PyResult<u64> {
-        self.tick(py)?;
-        let mut expired = 0;
-        loop {
-            let done = self.shelf.maintain(budget.min(UPKEEP));
-            expired += done.expired;
-            self.settle(py);
-            if done.done || budget <= UPKEEP {
-                return Ok(expired);
-            }
-            py.check_signals()?;
-        }
     }
 }
 
@@ -426,7 +208,7 @@ impl Cache {
     ) -> PyResult<Bound<'py, PyList>> {
         let refused = PyList::empty(pairs.py());
         let wish = Wish { ttl, tti, weight: None, tags };
-        each_pair(pairs, |key, value| {
+        pairs::each(pairs, |key, value| {
             if !self.write(&key, &value, &wish)? {
                 refused.append(key)?;
             }
@@ -440,10 +222,10 @@ impl Cache {
     fn update(&self, pairs: Option<&Bound<'_, PyAny>>, more: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
         let mut write = |key: Bound<'_, PyAny>, value: Bound<'_, PyAny>| self.__setitem__(&key, &value);
         if let Some(pairs) = pairs {
-            each_pair(pairs, &mut write)?;
+            pairs::each(pairs, &mut write)?;
         }
         match more {
-            Some(more) => each_pair(more, write),
+            Some(more) => pairs::each(more, write),
             None => Ok(()),
         }
     }
@@ -558,9 +340,7 @@ impl Cache {
         default: Option<Bound<'py, PyAny>>,
         ttl: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = key.py();
-        let delta = delta.map_or_else(|| 1i64.into_pyobject(py).map(Bound::into_any), Ok)?;
-        self.change(key, default, ttl, |now| now.add(&delta))
+        self.change(key, delta, default, ttl, |now, delta| now.add(delta))
     }
 
     /// As `incr`, downwards.
@@ -572,9 +352,7 @@ impl Cache {
         default: Option<Bound<'py, PyAny>>,
         ttl: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = key.py();
-        let delta = delta.map_or_else(|| 1i64.into_pyobject(py).map(Bound::into_any), Ok)?;
-        self.change(key, default, ttl, |now| now.sub(&delta))
+        self.change(key, delta, default, ttl, |now, delta| now.sub(delta))
     }
 
     /// Takes a value out, or returns `default`; without a default an absent key is a `KeyError`.
@@ -680,7 +458,7 @@ impl Cache {
     fn evict(&self, tags: &Bound<'_, PyTuple>) -> PyResult<()> {
         let py = tags.py();
         let _call = Call::new(py);
-        let names = tags.iter().map(|tag| tag_names(&tag)).collect::<PyResult<Vec<_>>>()?;
+        let names = tags.iter().map(|tag| wish::tag_names(&tag)).collect::<PyResult<Vec<_>>>()?;
         self.tick(py)?;
         self.shelf.expect_fading();
         names.into_iter().flatten().for_each(|name| self.shelf.core().invalidate_tag(name));
@@ -765,35 +543,12 @@ impl Cache {
 
     /// Pickles and copies: settings, entries and the seconds they have left. Idle times begin anew; what was counted stays behind, and so do tags.
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let py = slf.py();
-        let restore = py.import("pinyon._restore")?.getattr("restore")?;
-        let cache = slf.get();
-        let _call = Call::new(py);
-        let entries = PyList::empty(py);
-        for pair in slf.call_method1("_entries", ("items",))?.try_iter()? {
-            let pair = pair?;
-            let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
-            let probe = Probe::new(&key)?;
-            let about =
-                resolved(py, &cache.shelf, &probe, false, |probe| cache.shelf.core().metadata(probe))?;
-            if let Some(about) = about {
-                let left = |left: Option<Duration>| left.map(|left| left.as_secs_f64());
-                entries.append((
-                    key,
-                    value,
-                    left(about.ttl),
-                    left(about.idle),
-                    cache.own_weight(about.weight),
-                ))?;
-            }
-        }
-        let arguments = (slf.get_type(), cache.settings(py)?, entries).into_pyobject(py)?;
-        Ok((restore, arguments))
+        pickle::reduced(slf)
     }
 
     /// A cache of the same settings with the same entries, for the seconds they have left. Their idle times begin anew, and they have no tags.
     fn copy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let (restore, arguments) = Self::__reduce__(slf)?;
+        let (restore, arguments) = pickle::reduced(slf)?;
         restore.call1(arguments)
     }
 
@@ -811,7 +566,7 @@ impl Cache {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.settings.visit(&visit)?;
-        self.visit_entries(&visit)
+        self.shelf.visit(&visit)
     }
 
     fn __clear__(&self, py: Python<'_>) {
@@ -821,68 +576,9 @@ impl Cache {
 }
 
 impl Cache {
-    /// Reads, changes and writes a number as one step.
-    fn change<'py>(
-        &self,
-        key: &Bound<'py, PyAny>,
-        default: Option<Bound<'py, PyAny>>,
-        ttl: Option<&Bound<'py, PyAny>>,
-        change: impl Fn(&Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = key.py();
-        let _call = Call::new(py);
-        let default = default.map_or_else(|| 0i64.into_pyobject(py).map(Bound::into_any), Ok)?;
-        loop {
-            self.tick(py)?;
-            let probe = Probe::new(key)?;
-            let core = self.shelf.core();
-            let there = resolved(py, &self.shelf, &probe, false, |probe| {
-                self.shelf.peek(probe).map(|(_, value)| value).zip(core.metadata(probe))
-            })?;
-            let now = there.as_ref().map_or_else(|| default.clone(), |(value, _)| value.bind(py));
-            let next = change(&now)?;
-            let options = match &there {
-                None => self.options(key, &next, &Wish { ttl, tti: None, weight: None, tags: None })?,
-                Some((_, about)) => {
-                    let weighed = self.settings.weigher.is_some() || matches!(self.limit(), Limit::Bytes(_));
-                    let weight = if weighed { self.weight(key, &next, None)? } else { None };
-                    InsertOptions::new()
-                        .ttl(about.ttl.unwrap_or(Duration::MAX))
-                        .tti(about.idle.unwrap_or(Duration::MAX))
-                        .weight(weight.unwrap_or(about.weight))
-                }
-            };
-            let seen = there.map(|(value, _)| value);
-            let same =
-                |found: Option<&Object>| found.map(Object::pointer) == seen.as_ref().map(Object::pointer);
-            match self.write_if(key, &next, &options, same)? {
-                Computed::Kept => py.check_signals()?,
-                Computed::Refused(_) => {
-                    return Err(PyValueError::new_err("the counter weighs more than the cache may hold"));
-                }
-                Computed::Added | Computed::Replaced | Computed::Removed => return Ok(next),
-            }
-        }
-    }
-
-    /// What the weigher said, of what the core was told.
-    fn own_weight(&self, weight: u64) -> Option<u64> {
-        match self.limit() {
-            Limit::Entries(_) => None,
-            Limit::Bytes(_) => Some(weight.saturating_sub(OVERHEAD)),
-            Limit::Weight(_) => Some(weight),
-        }
-    }
-
-    fn visit_entries(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        let mut outcome = Ok(());
-        self.shelf.for_each(|key, value| {
-            if outcome.is_ok() {
-                outcome =
-                    visit_object(visit, key.pointer()).and_then(|()| visit_object(visit, value.pointer()));
-            }
-        });
-        outcome
+    /// An iterator over the cache.
+    fn entries<'py>(slf: &Bound<'py, Self>, kind: Kind) -> PyResult<Bound<'py, PyAny>> {
+        Ok(Bound::new(slf.py(), Entries::new(slf, kind))?.into_any())
     }
 }
 
@@ -898,53 +594,4 @@ impl Drop for Cache {
             release(py);
         });
     }
-}
-
-/// Has Python load what is not there.
-fn load_by<'py>(
-    cache: &Bound<'py, Cache>,
-    how: &str,
-    key: &Bound<'py, PyAny>,
-    load: &Bound<'py, PyAny>,
-    given: [Option<Bound<'py, PyAny>>; 4],
-) -> PyResult<Bound<'py, PyAny>> {
-    let py = cache.py();
-    let options = PyDict::new(py);
-    for (name, given) in ["ttl", "tti", "weight", "tags"].into_iter().zip(given) {
-        if let Some(given) = given {
-            options.set_item(name, given)?;
-        }
-    }
-    py.import("pinyon._flights")?.getattr(how)?.call((cache, key, load), Some(&options))
-}
-
-/// Calls `write` with each pair of a mapping, or of an iterable of pairs.
-fn each_pair<'py>(
-    pairs: &Bound<'py, PyAny>,
-    mut write: impl FnMut(Bound<'py, PyAny>, Bound<'py, PyAny>) -> PyResult<()>,
-) -> PyResult<()> {
-    let py = pairs.py();
-    if let Some(keys) = pairs.getattr_opt(pyo3::intern!(py, "keys"))? {
-        for key in keys.call0()?.try_iter()? {
-            let key = key?;
-            let value = pairs.get_item(&key)?;
-            write(key, value)?;
-        }
-        return Ok(());
-    }
-    for (at, pair) in pairs.try_iter()?.enumerate() {
-        let pair = pair?;
-        let both: Vec<Bound<'py, PyAny>> = match pair.try_iter() {
-            Ok(items) => items.take(3).collect::<PyResult<_>>()?,
-            Err(_) => Vec::new(),
-        };
-        let Ok([key, value]) = <[_; 2]>::try_from(both) else {
-            let given = pair.repr()?;
-            return Err(PyValueError::new_err(format!(
-                "item {at} must be a pair of key and value, not {given}"
-            )));
-        };
-        write(key, value)?;
-    }
-    Ok(())
 }

@@ -105,6 +105,15 @@ impl Cached {
     }
 }
 
+/// A function as the method of an instance.
+pub(crate) fn method<'py>(
+    function: &Bound<'py, PyAny>,
+    instance: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    static METHOD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    METHOD.import(function.py(), "types", "MethodType")?.call1((function, instance))
+}
+
 #[pymethods]
 impl Cached {
     #[new]

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Default)]
 struct Queue {
     events: VecDeque<(Key, Object, Cause)>,
-    /// Somebody is telling.
-    telling: bool,
+    /// The process whose thread is telling; 0: nobody is. In the child of a fork the thread that was is not there.
+    telling: u32,
 }
 
 /// The events of one cache and who wants to hear of them.
@@ -61,12 +61,12 @@ impl Events {
     /// The next event, if telling is this caller's or nobody's business.
     fn next(&self, mine: &mut bool) -> Option<(Key, Object, Cause)> {
         let mut queue = lock(&self.queue);
-        if queue.telling && !*mine {
+        if queue.telling == std::process::id() && !*mine {
             return None;
         }
         let next = queue.events.pop_front();
         *mine = next.is_some();
-        queue.telling = *mine;
+        queue.telling = if *mine { std::process::id() } else { 0 };
         next
     }
 

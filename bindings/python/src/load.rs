@@ -7,6 +7,7 @@ use crate::object::{Call, Object};
 use crate::resolve::{resolved, resolved_among};
 use pinyon::{Acquired, Completed, LeaseOptions, Loaded, Token};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use std::time::Duration;
 
 /// A lease that nobody takes away: its holder is in this process, and ends it whatever happens.
@@ -69,6 +70,24 @@ impl Cache {
         self.settle(py);
         Ok(asked)
     }
+}
+
+/// Has Python load what is not there.
+pub(crate) fn load_by<'py>(
+    cache: &Bound<'py, Cache>,
+    how: &str,
+    key: &Bound<'py, PyAny>,
+    load: &Bound<'py, PyAny>,
+    given: [Option<Bound<'py, PyAny>>; 4],
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = cache.py();
+    let options = PyDict::new(py);
+    for (name, given) in ["ttl", "tti", "weight", "tags"].into_iter().zip(given) {
+        if let Some(given) = given {
+            options.set_item(name, given)?;
+        }
+    }
+    py.import("pinyon._flights")?.getattr(how)?.call((cache, key, load), Some(&options))
 }
 
 /// `("hit", value)`, `("due", value)`, `("lead", None)` or `("wait", flight)`. When the caller is to load, `flight.token` is set before any

@@ -157,7 +157,7 @@ fn judge(probe: &Probe, judged: &[(Object, bool)], look: impl Fn(&Judge<'_>) -> 
 }
 
 /// Has Python compare the key with others, and takes note of the verdicts.
-fn compare(
+pub(crate) fn compare(
     py: Python<'_>,
     probe: &Probe,
     unknown: Vec<Object>,

@@ -5,10 +5,11 @@
 //! there, and the core's own guards do what they are for.
 
 use crate::key::{Key, Probe};
-use crate::object::Object;
+use crate::object::{Object, visit_object};
 #[cfg(not(Py_GIL_DISABLED))]
 use pinyon::exclusive::Exclusive;
 use pinyon::{BuildError, Cache, Compute, Computed, InsertOptions};
+use pyo3::{PyTraverseError, PyVisit};
 use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -107,6 +108,18 @@ impl Shelf {
             true => Compute::PutWith(value.clone(), options.clone()),
             false => Compute::Keep,
         })
+    }
+
+    /// Tells the garbage collector of every live entry. One that is not live any more keeps what it refers to for a while longer, and no more.
+    pub(crate) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let mut outcome = Ok(());
+        self.for_each(|key, value| {
+            if outcome.is_ok() {
+                outcome =
+                    visit_object(visit, key.pointer()).and_then(|()| visit_object(visit, value.pointer()));
+            }
+        });
+        outcome
     }
 
     #[cfg(not(Py_GIL_DISABLED))]

@@ -36,6 +36,37 @@ def square(number):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_g26_g28_a_child_hears_of_what_leaves_though_another_thread_was_being_told():
+    program = """
+import os, threading, warnings
+import pinyon
+warnings.simplefilter("ignore")
+inside, go, told = threading.Event(), threading.Event(), []
+
+def on_evict(key, value, cause):
+    if key == "slow":
+        inside.set()
+        go.wait()
+    told.append((key, cause))
+
+cache = pinyon.Cache(10, on_evict=on_evict)
+cache["slow"], cache["a"] = 1, 1
+thread = threading.Thread(target=cache.delete, args=("slow",))
+thread.start()
+inside.wait()
+child = os.fork()
+if child == 0:
+    del cache["a"]
+    os._exit(0 if told == [("a", "removed")] else 1)
+status = os.waitpid(child, 0)[1]
+go.set()
+thread.join()
+assert status == 0
+"""
+    assert python(program) == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_g28_a_forked_child_has_a_sound_cache_of_its_own():
     program = """
 import os, sys, threading, warnings

@@ -7,11 +7,12 @@ use super::guarded::Guarded;
 use super::list::List;
 use super::search::{Tabled, step};
 use super::table::Table;
+use crate::cached::method;
 use crate::key::Probe;
 use crate::object::{Call, Object, release, visit_object};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyInt, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
 /// Stands between the positional and the named arguments in a key.
@@ -195,12 +196,9 @@ impl Memo {
         instance: Option<&Bound<'py, PyAny>>,
         _owner: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        static METHOD: PyOnceLock<Py<PyType>> = PyOnceLock::new();
         match instance {
             None => Ok(slf.clone().into_any()),
-            Some(instance) => METHOD
-                .import(slf.py(), "types", "MethodType")
-                .and_then(|method| method.call1((slf, instance))),
+            Some(instance) => method(slf.as_any(), instance),
         }
     }
 

@@ -7,8 +7,8 @@ use super::guarded::{Guarded, Held};
 use super::table::{Slot, Table};
 use crate::key::Probe;
 use crate::object::{Call, Object};
+use crate::resolve::compare;
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::ffi;
 use pyo3::prelude::*;
 
 /// So often other keys of the same hash may turn up while some are compared.
@@ -91,23 +91,4 @@ fn look<T: Tabled>(
         None if !unknown.is_empty() => Err(unknown),
         found => Ok(found),
     }
-}
-
-fn compare(
-    py: Python<'_>,
-    probe: &Probe,
-    unknown: Vec<Object>,
-    judged: &mut Vec<(Object, bool)>,
-) -> PyResult<()> {
-    for object in unknown {
-        // SAFETY: both are kept alive, one by its reference here and one by the caller.
-        let equal = unsafe {
-            ffi::PyObject_RichCompareBool(object.pointer().as_ptr(), probe.object.as_ptr(), ffi::Py_EQ)
-        };
-        if equal < 0 {
-            return Err(PyErr::fetch(py));
-        }
-        judged.push((object, equal == 1));
-    }
-    Ok(())
 }

@@ -1,0 +1,142 @@
+//! What one write says beside its pair, and what the core is told of it.
+
+use super::Cache;
+use crate::settings::{Limit, OVERHEAD};
+use crate::sizes::size;
+use crate::time::optional;
+use pinyon::InsertOptions;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+/// What one write may say beside its pair, as Python gives it.
+pub(crate) struct Wish<'w, 'py> {
+    pub(crate) ttl: Option<&'w Bound<'py, PyAny>>,
+    pub(crate) tti: Option<&'w Bound<'py, PyAny>>,
+    pub(crate) weight: Option<&'w Bound<'py, PyAny>>,
+    pub(crate) tags: Option<&'w Bound<'py, PyAny>>,
+}
+
+impl Wish<'_, '_> {
+    pub(crate) const NOTHING: Self = Wish { ttl: None, tti: None, weight: None, tags: None };
+
+    fn is_nothing(&self) -> bool {
+        self.ttl.is_none() && self.tti.is_none() && self.weight.is_none() && self.tags.is_none()
+    }
+}
+
+/// What `replace` is to find.
+pub(super) enum Expected<'py> {
+    Anything,
+    This(Bound<'py, PyAny>),
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Expected<'py> {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Expected::This(given.to_owned()))
+    }
+}
+
+/// The names of tags: a `str` or `bytes`, or an iterable of them.
+pub(super) fn tag_names(given: &Bound<'_, PyAny>) -> PyResult<Vec<Vec<u8>>> {
+    // A tag of bytes is another one than that of the same text.
+    fn name(given: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
+        if let Ok(text) = given.cast::<PyString>() {
+            return Ok(Some([b"s", text.to_cow()?.as_bytes()].concat()));
+        }
+        Ok(given.cast::<PyBytes>().ok().map(|bytes| [b"b", bytes.as_bytes()].concat()))
+    }
+    let wrong = |given: &Bound<'_, PyAny>| match given.get_type().name() {
+        Ok(kind) => {
+            PyTypeError::new_err(format!("tags must be str or bytes, or an iterable of them, not {kind}"))
+        }
+        Err(error) => error,
+    };
+    match name(given)? {
+        Some(only) => Ok(vec![only]),
+        None => {
+            let names = given.try_iter().map_err(|_| wrong(given))?;
+            names.map(|each| each.and_then(|each| name(&each)?.ok_or_else(|| wrong(&each)))).collect()
+        }
+    }
+}
+
+impl Cache {
+    /// What a pair weighs, for the core; `None` where entries are counted.
+    pub(super) fn weight(
+        &self,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        given: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Option<u64>> {
+        let number = |given: &Bound<'_, PyAny>, what: &str| match given.extract::<u64>() {
+            Ok(weight) => Ok(weight),
+            Err(_) => Err(PyValueError::new_err(format!(
+                "{what} must be an int of 0 or more, not {}",
+                given.repr()?
+            ))),
+        };
+        let weigher = self.settings.weigher.as_ref();
+        match (self.limit(), given, weigher) {
+            (Limit::Entries(_), None, _) => Ok(None),
+            (Limit::Entries(_), Some(_), _) => Err(PyTypeError::new_err(
+                "weight= needs a cache with maxweight= or maxbytes=; one with maxsize= counts entries",
+            )),
+            (limit, given, weigher) => {
+                let weight = match (given, weigher) {
+                    (Some(given), _) => number(given, "weight")?,
+                    (None, Some(weigher)) => {
+                        number(&weigher.bind(key.py()).call1((key, value))?, "what the weigher returns")?
+                    }
+                    (None, None) if matches!(limit, Limit::Bytes(_)) => {
+                        size(key)?.saturating_add(size(value)?)
+                    }
+                    (None, None) => 1,
+                };
+                let overhead = if matches!(limit, Limit::Bytes(_)) { OVERHEAD } else { 0 };
+                Ok(Some(weight.saturating_add(overhead)))
+            }
+        }
+    }
+
+    /// What the core is to know of a write.
+    #[inline]
+    pub(crate) fn options(
+        &self,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        wish: &Wish<'_, '_>,
+    ) -> PyResult<InsertOptions> {
+        if wish.is_nothing() && self.shelf.is_counted() {
+            return Ok(InsertOptions::new());
+        }
+        let mut options = InsertOptions::new();
+        if wish.ttl.is_some() || wish.tti.is_some() {
+            self.shelf.expect_fading();
+        }
+        if let Some(ttl) = optional("ttl", wish.ttl)? {
+            options = options.ttl(ttl);
+        }
+        if let Some(tti) = optional("tti", wish.tti)? {
+            options = options.tti(tti);
+        }
+        if let Some(tags) = wish.tags {
+            options = options.tags(tag_names(tags)?);
+        }
+        if let Some(weight) = self.weight(key, value, wish.weight)? {
+            options = options.weight(weight);
+        }
+        Ok(options)
+    }
+
+    /// What the weigher said, of what the core was told.
+    pub(super) fn own_weight(&self, weight: u64) -> Option<u64> {
+        match self.limit() {
+            Limit::Entries(_) => None,
+            Limit::Bytes(_) => Some(weight.saturating_sub(OVERHEAD)),
+            Limit::Weight(_) => Some(weight),
+        }
+    }
+}
