@@ -7,7 +7,8 @@ mod common;
 use common::{Census, Constant, Rng, Token, alone, checked};
 use pinyon::exclusive::Exclusive;
 use pinyon::{
-    Acquired, Cache, Completed, Compute, Computed, InsertOptions, Inserted, LeaseOptions, ManualTicker,
+    Acquired, Cache, Cause, Completed, Compute, Computed, InsertOptions, Inserted, LeaseOptions,
+    ManualTicker, Policy,
 };
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -158,6 +159,68 @@ fn g20_an_exclusive_overwrite_outdates_loads_and_tags() {
 }
 
 #[test]
+fn g06_g07_an_exclusive_write_over_what_is_dead_adds_and_what_is_overwritten_dies_in_time() {
+    let ticker = ManualTicker::new();
+    let builder = Cache::<u64, u64>::builder().capacity(1000).shards(1).ticker(ticker.clone());
+    let cache = checked(builder.time_to_live(Duration::from_secs(10)));
+    let mut only = only(&cache);
+    let mut fill =
+        |value| (0..200).map(|key| only.insert(key, value, InsertOptions::new())).collect::<Vec<_>>();
+    assert!(fill(1).iter().all(|done| *done == Inserted::Added));
+    ticker.advance(Duration::from_secs(9));
+    assert!(fill(2).iter().all(|done| *done == Inserted::Replaced));
+    // A write removes a few of what has died; the others are still there.
+    ticker.advance(Duration::from_secs(10));
+    assert!(fill(3).iter().all(|done| *done == Inserted::Added), "what has expired is not there");
+    cache.invalidate_all();
+    assert!(fill(4).iter().all(|done| *done == Inserted::Added), "nor is what was invalidated");
+    let stats = cache.stats();
+    assert_eq!((stats.added, stats.replaced, stats.expired, stats.invalidated), (600, 200, 200, 200));
+    assert!(fill(5).iter().all(|done| *done == Inserted::Replaced));
+    ticker.advance(Duration::from_secs(10));
+    while !only.maintain(1000).done {}
+    assert_eq!((cache.len(), cache.stats().expired), (0, 400), "they leave memory without being met");
+}
+
+#[test]
+fn an_exclusive_overwrite_is_a_use() {
+    let cache: common::Checked<u64, u64> =
+        checked(Cache::builder().capacity(4).shards(1).policy(Policy::Clock));
+    let mut only = only(&cache);
+    (0..4).for_each(|key| assert!(only.insert(key, 1, InsertOptions::new()).is_stored()));
+    assert_eq!(only.insert(0, 2, InsertOptions::new()), Inserted::Replaced);
+    (4..7).for_each(|key| assert!(only.insert(key, 1, InsertOptions::new()).is_stored()));
+    assert_eq!(only.peek(&0), Some(&2), "three others went before it");
+}
+
+#[test]
+fn g26_a_listener_hears_of_what_an_exclusive_caller_overwrites() {
+    let told: Arc<Mutex<Vec<(u64, u64, Cause)>>> = Arc::default();
+    let notes = told.clone();
+    let builder = Cache::<u64, u64>::builder().capacity(10);
+    let cache =
+        checked(builder.listener(move |key, value, cause| notes.lock().unwrap().push((*key, *value, cause))));
+    let mut only = only(&cache);
+    (0..3).for_each(|value| assert!(only.insert(1, value, InsertOptions::new()).is_stored()));
+    assert_eq!(*told.lock().unwrap(), [(1, 0, Cause::Replaced), (1, 1, Cause::Replaced)]);
+}
+
+#[test]
+fn g27_an_exclusive_write_that_frees_in_several_shards_leaves_nothing_in_any() {
+    let _alone = alone();
+    let census = Census::default();
+    let cache = checked(Cache::<u64, Token>::builder().capacity_weight(400).shards(4));
+    let mut only = only(&cache);
+    let mut rng = Rng::new(3);
+    for _ in 0..3000 {
+        let (key, weight) = (rng.below(120), rng.below(60));
+        let options = InsertOptions::new().weight(weight);
+        assert!(only.insert(key, census.token(key), options).is_stored());
+        assert_eq!((census.alive() as usize, cache.stats().retired), (cache.len(), 0));
+    }
+}
+
+#[test]
 fn g29_a_read_of_what_is_present_counts_hits_only() {
     let cache: common::Checked<u64, u64> = checked(Cache::builder().capacity(10));
     let mut only = only(&cache);
@@ -276,10 +339,12 @@ mod reentry {
     thread_local! {
         static HOOK: RefCell<Option<Cache<Key, u64>>> = const { RefCell::new(None) };
         static DROPPED: RefCell<HashSet<u64>> = RefCell::default();
+        static OVER: RefCell<Option<(Cache<Key, u64>, u64)>> = const { RefCell::new(None) };
         static MADE: Cell<u64> = const { Cell::new(0) };
     }
 
     /// Its equality writes to the cache through an `Exclusive` of its own, and looks at both keys afterwards.
+    #[derive(Debug)]
     struct Key {
         number: u64,
         /// No two keys have the same.
@@ -309,6 +374,9 @@ mod reentry {
                     let _ = inner.insert(Key::new(100 + n), n, InsertOptions::new());
                 }
             }
+            if let Some((cache, number)) = OVER.take() {
+                overwritten(&cache, number);
+            }
             let gone = DROPPED.with_borrow(|dropped| serials.iter().any(|serial| dropped.contains(serial)));
             assert!(!gone, "{mine} or {theirs} was dropped while they were compared");
             mine == theirs
@@ -321,6 +389,29 @@ mod reentry {
         fn drop(&mut self) {
             DROPPED.with_borrow_mut(|dropped| dropped.insert(self.serial));
         }
+    }
+
+    /// Its equality once writes over this key through a door of its own.
+    fn overwritten(cache: &Cache<Key, u64>, number: u64) {
+        let mut inner = only(cache);
+        assert_eq!(inner.insert(Key::new(number), 9, InsertOptions::new()), Inserted::Replaced);
+    }
+
+    #[test]
+    fn g24_equality_may_write_over_the_key_that_is_compared() {
+        let cache: Cache<Key, u64> = Cache::builder().capacity(100).shards(1).build().unwrap();
+        assert!(cache.insert(Key::new(1), 1).is_stored());
+        OVER.set(Some((cache.clone(), 1)));
+        let mut door = only(&cache);
+        assert_eq!(door.insert(Key::new(1), 2, InsertOptions::new()), Inserted::Replaced);
+        assert!(OVER.with_borrow(Option::is_none));
+        OVER.set(Some((cache.clone(), 1)));
+        assert!(
+            matches!(door.get(&Key::new(1)), Some(2 | 9)),
+            "one of the two: the write came within the read"
+        );
+        assert_eq!(door.get(&Key::new(1)), Some(&9));
+        cache.validate();
     }
 
     #[test]

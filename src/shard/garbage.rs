@@ -262,6 +262,20 @@ mod tests {
     }
 
     #[test]
+    fn g27_what_is_taken_out_one_by_one_is_due_no_longer() {
+        let mut garbage = retired(&[5, 8]);
+        assert_eq!([(); 3].map(|()| garbage.take_fresh()), [Some(1), Some(0), None]);
+        assert_eq!((due(&garbage), garbage.waiting()), ([false; 3], 0));
+        garbage.retire(7, 9, &LIMITS);
+        garbage.retire_table(Table::new(1));
+        assert_eq!(
+            (garbage.take_fresh(), garbage.waiting()),
+            (None, 1),
+            "a table goes the long way, and what is with it"
+        );
+    }
+
+    #[test]
     fn g27_what_readers_may_see_stays_and_comes_out_in_order() {
         let (before, mut garbage) = (horizon(), retired(&[1]));
         let first = seal_unseen(&mut garbage, &before);

@@ -3,7 +3,7 @@
 //! Nobody else reads the cache meanwhile, and the caller itself holds no pin, so no reference to an entry is alive anywhere (H2).
 
 use super::Locked;
-use crate::expiry::{Deadline, NEVER};
+use crate::expiry::Deadline;
 use crate::listener::Cause;
 use crate::shard::Entry;
 
@@ -49,13 +49,14 @@ impl<K, V> Locked<'_, K, V> {
         // SAFETY: S2 and H2 by the caller: the row holds an entry, and this is the only reference to it.
         let entry = unsafe { shard.entries.row(index).as_mut() };
         self.write.stamps.take(entry.hash);
-        self.write.eras.write();
         let old = (std::mem::replace(&mut entry.key, pair.0), std::mem::replace(&mut entry.value, pair.1));
         entry.record_use();
-        if deadline != Deadline::NEVER || entry.is_timed() || shard.dated {
+        let timed = entry.is_timed();
+        if deadline != Deadline::NEVER || timed || shard.dated {
+            let before = self.shard.times_of(index).map_or(Deadline::NEVER, |times| times.deadline());
             shard.date(index, deadline, now, true);
-            self.write.wheel.cancel(index);
-            if deadline.at != NEVER {
+            // A timer that comes too early looks again.
+            if deadline.is_earlier_than(before) {
                 self.write.wheel.schedule(index, deadline.at, now);
             }
         }
