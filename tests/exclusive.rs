@@ -180,6 +180,11 @@ fn g06_g07_an_exclusive_write_over_what_is_dead_adds_and_what_is_overwritten_die
     ticker.advance(Duration::from_secs(10));
     while !only.maintain(1000).done {}
     assert_eq!((cache.len(), cache.stats().expired), (0, 400), "they leave memory without being met");
+    only.insert(1, 6, InsertOptions::new().ttl(Duration::from_secs(1000)));
+    only.insert(1, 7, InsertOptions::new());
+    ticker.advance(Duration::from_secs(10));
+    while !only.maintain(1000).done {}
+    assert_eq!(cache.len(), 0, "the earlier deadline counts");
 }
 
 #[test]
