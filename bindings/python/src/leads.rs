@@ -66,11 +66,6 @@ impl Leads {
         those.iter().rev().find(|lead| probe.equivalent(&lead.key)).map(|lead| lead.flight.clone())
     }
 
-    /// The flights of all of them.
-    pub(crate) fn flights(&self) -> Vec<Object> {
-        self.lock().by_hash.values().flatten().map(|lead| lead.flight.clone()).collect()
-    }
-
     /// Lets go of all of them.
     pub(crate) fn clear(&self) {
         *self.lock() = Both::default();

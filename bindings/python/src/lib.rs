@@ -61,7 +61,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(load::ask, module)?)?;
     module.add_function(wrap_pyfunction!(load::complete, module)?)?;
     module.add_function(wrap_pyfunction!(load::abandon, module)?)?;
-    module.add_function(wrap_pyfunction!(load::flights, module)?)?;
     module.add("OVERHEAD", settings::OVERHEAD)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))
 }

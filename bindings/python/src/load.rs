@@ -145,11 +145,3 @@ pub(crate) fn abandon(cache: &Bound<'_, Cache>, token: u64) {
     cache.leads.end(token);
     cache.shelf.core().abandon(token);
 }
-
-/// The flights that are in the air.
-#[pyfunction]
-pub(crate) fn flights<'py>(cache: &Bound<'py, Cache>) -> Vec<Bound<'py, PyAny>> {
-    let py = cache.py();
-    let _call = Call::new(py);
-    cache.get().leads.flights().into_iter().map(|flight| flight.into_bound(py)).collect()
-}

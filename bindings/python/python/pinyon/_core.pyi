@@ -25,7 +25,6 @@ __all__ = [
     "ask",
     "complete",
     "abandon",
-    "flights",
     "OVERHEAD",
     "__version__",
 ]
@@ -300,7 +299,6 @@ def complete(
     tags: _Tags | None = None,
 ) -> bool: ...
 def abandon(cache: Cache[Any, Any], token: int) -> None: ...
-def flights(cache: Cache[Any, Any]) -> list[Any]: ...
 
 OVERHEAD: int
 __version__: str

@@ -11,7 +11,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, Iterable, NamedTuple, TypeVar, overload
 
 from pinyon import _core
-from pinyon._flights import Failure, Loader, watch
+from pinyon._flights import Failure, Loader
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -125,7 +125,7 @@ class _Terms:
     def loader(self, cache: _core.Cache[Any, Any]) -> Loader:
         """What loads into a cache on these terms."""
         return Loader(
-            watch(cache),
+            cache,
             errors=self.errors,
             error_ttl=self.error_ttl,
             reentry=self.reentry,

@@ -2,6 +2,8 @@
 
 Who leads, and whether what a leader brings may still be stored, the native cache decides. How one waits is decided here: a thread waits for a lock
 (which a signal interrupts), a task for a future of its loop. Both wait for the same flights, so threads and tasks share their loads.
+
+In the child of a fork the native cache gives the lead of what threads of the parent were loading to whoever asks next.
 """
 
 from __future__ import annotations
@@ -9,9 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-import os
 import threading
-import weakref
 from typing import Any, Awaitable, Callable
 
 from pinyon import _core
@@ -130,7 +130,7 @@ def _wake(future: asyncio.Future[None]) -> None:
 class Loader:
     """How the values of one cache are loaded: a function with what goes with its results."""
 
-    __slots__ = ("cache", "errors", "error_ttl", "reentry", "options", "jitter", "executor", "__weakref__")
+    __slots__ = ("cache", "errors", "error_ttl", "reentry", "options", "jitter", "executor")
 
     def __init__(
         self,
@@ -297,28 +297,6 @@ def _opened(value: Any) -> Any:
     return value
 
 
-#: The caches whose flights must be forgotten in the child of a fork.
-_flying: weakref.WeakSet[_core.Cache[Any, Any]] = weakref.WeakSet()
-
-
-def watch(cache: _core.Cache[Any, Any]) -> _core.Cache[Any, Any]:
-    """Has the child of a fork forget the loads of threads that it does not have."""
-    _flying.add(cache)
-    return cache
-
-
-def _after_fork() -> None:
-    here = threading.get_ident()
-    for cache in list(_flying):
-        for flight in _core.flights(cache):
-            if flight.thread != here:
-                flight.abandon()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
 def _options(given: dict[str, Any]) -> Callable[[Any], dict[str, Any]]:
     options = {name: what for name, what in given.items() if what is not None}
     return lambda _value: options
@@ -328,9 +306,9 @@ def get_or_load(cache: _core.Cache[Any, Any], key: Any, load: Callable[[Any], An
     """See `Cache.get_or_load`, which comes here when the value is not there."""
     if inspect.iscoroutinefunction(load):
         raise TypeError("get_or_load calls functions; for a coroutine function there is get_or_load_async")
-    return Loader(watch(cache), options=_options(given)).get(key, lambda: load(key))
+    return Loader(cache, options=_options(given)).get(key, lambda: load(key))
 
 
 async def get_or_load_async(cache: _core.Cache[Any, Any], key: Any, load: Callable[[Any], Awaitable[Any]], **given: Any) -> Any:
     """See `Cache.get_or_load_async`, which comes here when the value is not there."""
-    return await Loader(watch(cache), options=_options(given)).get_async(key, lambda: load(key))
+    return await Loader(cache, options=_options(given)).get_async(key, lambda: load(key))
