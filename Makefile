@@ -1,6 +1,6 @@
 # Every target works alone in a fresh clone. What CI runs is .ci/run.
 
-.PHONY: help test demo hit-ratios bench bench-quick deep capi header install tools python
+.PHONY: help test demo hit-ratios bench bench-quick deep capi header install go-lib tools python go
 
 # The replay of the trace that comes with the repository.
 TRACE    ?= examples/traces/source-tree.u64.zst
@@ -75,9 +75,16 @@ header: tools ## include/pinyon.h, from src/ffi
 install: capi ## header, libraries, pkg-config and CMake files below PREFIX (and DESTDIR)
 	bindings/c/install $(PREFIX)
 
+go-lib: capi go ## the static library where the Go module finds it: bindings/go/lib
+	bindings/c/install "$$(cd $(TARGET) && pwd)/go-lib"
+	bindings/go/make-library "$$(cd $(TARGET) && pwd)/go-lib"
+
 tools:
 	@command -v cargo >/dev/null || { echo "make: cargo is missing: install Rust 1.88 or newer (rustup, or your system's packages)" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "make: cc is missing: install a C compiler (on Debian: apt-get install gcc libc6-dev); a test dependency compiles C" >&2; exit 1; }
 
 python:
 	@command -v python3 >/dev/null || { echo "make: python3 is missing: install Python 3.9 or newer (on Debian: apt-get install python3)" >&2; exit 1; }
+
+go:
+	@command -v go >/dev/null || { echo "make: go is missing: install Go 1.24 or newer (your system's packages, or the archive of the Go project)" >&2; exit 1; }

@@ -1,0 +1,644 @@
+package pinyon
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func made(t testing.TB, options ...Option) *Bytes {
+	t.Helper()
+	if len(options) == 0 {
+		options = []Option{WithCapacity(1000)}
+	}
+	b, err := NewBytes(options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+func must[T any](t testing.TB) func(T, error) T {
+	return func(value T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
+	}
+}
+
+func wants(t testing.TB, b *Bytes, key, want string) {
+	t.Helper()
+	if value, ok := b.Get(key); !ok || string(value) != want {
+		t.Fatalf("Get(%q) is %q, %v; not %q", key, value, ok, want)
+	}
+}
+
+func lacks(t testing.TB, b *Bytes, key string) {
+	t.Helper()
+	if value, ok := b.Get(key); ok {
+		t.Fatalf("Get(%q) is %q, not nothing", key, value)
+	}
+}
+
+func set(t testing.TB, b *Bytes, key, value string) {
+	t.Helper()
+	if err := b.Set(key, []byte(value)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReadsAndWrites(t *testing.T) {
+	b := made(t)
+	lacks(t, b, "jay")
+	set(t, b, "jay", "seeds")
+	set(t, b, "", "")
+	wants(t, b, "jay", "seeds")
+	wants(t, b, "", "")
+	big := strings.Repeat("seed", 10_000)
+	set(t, b, "big", big)
+	wants(t, b, "big", big)
+	if value, ok := b.Get(""); !ok || value == nil {
+		t.Fatal("an empty value is not nil")
+	}
+	if !b.Contains("jay") || b.Contains("crow") || b.Len() != 3 {
+		t.Fatal("Contains or Len")
+	}
+	if !b.Delete("jay") || b.Delete("jay") {
+		t.Fatal("Delete says what it did")
+	}
+	if value, ok := b.Take("big"); !ok || string(value) != big || b.Contains("big") {
+		t.Fatal("Take")
+	}
+}
+
+func TestGetIntoAppends(t *testing.T) {
+	b := made(t)
+	set(t, b, "k", "value")
+	dst := append(make([]byte, 0, 64), "ab"...)
+	got, ok := b.GetInto("k", dst)
+	if !ok || string(got) != "abvalue" || &got[0] != &dst[0] {
+		t.Fatalf("%q, %v", got, ok)
+	}
+	for room := range 8 {
+		dst := make([]byte, 1, 1+room)
+		if got, ok := b.GetInto("k", dst); !ok || string(got[1:]) != "value" {
+			t.Fatalf("with room for %d: %q", room, got)
+		}
+	}
+	if got, ok := b.GetInto("none", dst); ok || string(got) != "ab" {
+		t.Fatal("a miss returns dst")
+	}
+}
+
+func TestGetIntoDoesNotAllocate(t *testing.T) {
+	b := made(t)
+	key := []byte(strings.Repeat("k", 40))
+	b.Set(string(key), make([]byte, 64))
+	dst := make([]byte, 0, 64)
+	if n := testing.AllocsPerRun(1000, func() {
+		if _, ok := b.GetInto(Key(key), dst); !ok {
+			t.Fatal("gone")
+		}
+	}); n != 0 {
+		t.Fatalf("%v allocations", n)
+	}
+	if Native {
+		if n := testing.AllocsPerRun(1000, func() { b.Set(Key(key), dst[:64]) }); n != 0 {
+			t.Fatalf("Set: %v allocations", n)
+		}
+	}
+	set(t, b, "k", "v")
+	if n := testing.AllocsPerRun(1000, func() { b.Get("k") }); n > 1 {
+		t.Fatalf("Get: %v allocations", n)
+	}
+}
+
+func TestViewIsReleased(t *testing.T) {
+	b := made(t)
+	set(t, b, "k", "value")
+	if !b.View("k", func(value []byte) {
+		set(t, b, "k", "other")
+		b.Delete("k")
+		b.Clear()
+		runtime.GC()
+		if string(value) != "value" {
+			t.Errorf("a view has changed: %q", value)
+		}
+	}) {
+		t.Fatal("View")
+	}
+	set(t, b, "k", "value")
+	func() {
+		defer func() { recover() }()
+		b.View("k", func([]byte) { panic("user") })
+	}()
+	b.Delete("k")
+	if b.View("k", func([]byte) { t.Fatal("called without a value") }) {
+		t.Fatal("View of nothing")
+	}
+	b.Maintain(1000)
+	if s := b.Stats(); s.Retired > 1 || s.Entries != 0 {
+		t.Fatalf("%+v", s)
+	}
+}
+
+func TestLifetimes(t *testing.T) {
+	clock := NewManualClock()
+	b := made(t, WithCapacity(100), WithClock(clock), WithTTL(10*time.Second), WithIdle(4*time.Second))
+	set(t, b, "default", "1")
+	if err := b.SetTTL("short", []byte("2"), 1500*time.Microsecond); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.SetEntry("long", []byte("3"), Entry{TTL: Forever, Idle: Forever}); err != nil {
+		t.Fatal(err)
+	}
+	if ttl, ok := b.TTL("short"); !ok || ttl != 2*time.Millisecond {
+		t.Fatalf("rounded up: %v", ttl)
+	}
+	if ttl, ok := b.TTL("long"); !ok || ttl != Forever {
+		t.Fatalf("%v", ttl)
+	}
+	clock.Advance(2 * time.Millisecond)
+	lacks(t, b, "short")
+	if _, ok := b.TTL("short"); ok {
+		t.Fatal("TTL of what has expired")
+	}
+	clock.Advance(3 * time.Second)
+	if !b.Touch("default") {
+		t.Fatal("Touch")
+	}
+	clock.Advance(3 * time.Second)
+	wants(t, b, "default", "1")
+	clock.Advance(4 * time.Second)
+	lacks(t, b, "default")
+	wants(t, b, "long", "3")
+	if ok, err := b.Expire("long", time.Second); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	clock.Advance(time.Second)
+	lacks(t, b, "long")
+	if b.Touch("long") {
+		t.Fatal("Touch of nothing")
+	}
+}
+
+func TestConditions(t *testing.T) {
+	b := made(t)
+	for name, stored := range map[string]bool{"absent": true, "there": false} {
+		set(t, b, "there", "1")
+		if got := must[bool](t)(b.SetIfAbsent(name, []byte("2"), Entry{})); got != stored {
+			t.Fatal(name, got)
+		}
+	}
+	if !must[bool](t)(b.Replace("there", []byte("3"), Entry{})) || must[bool](t)(b.Replace("none", nil, Entry{})) {
+		t.Fatal("Replace")
+	}
+	if must[bool](t)(b.CompareAndSwap("there", []byte("1"), []byte("4"), Entry{})) {
+		t.Fatal("swapped what is another")
+	}
+	if !must[bool](t)(b.CompareAndSwap("there", []byte("3"), []byte("4"), Entry{TTL: time.Hour})) {
+		t.Fatal("not swapped")
+	}
+	if must[bool](t)(b.CompareAndSwap("none", nil, []byte("4"), Entry{})) {
+		t.Fatal("swapped nothing")
+	}
+	wants(t, b, "there", "4")
+}
+
+func TestCounters(t *testing.T) {
+	b := made(t)
+	for _, want := range []int64{5, 10, 15} {
+		if now := must[int64](t)(b.Add("n", 5, Entry{})); now != want {
+			t.Fatal(now)
+		}
+	}
+	set(t, b, "text", "five")
+	if _, err := b.Add("text", 1, Entry{}); !errors.Is(err, ErrNotCounter) {
+		t.Fatal(err)
+	}
+	must[int64](t)(b.Add("max", math.MaxInt64, Entry{}))
+	if _, err := b.Add("max", 1, Entry{}); !errors.Is(err, ErrOverflow) {
+		t.Fatal(err)
+	}
+	if now := must[int64](t)(b.Add("max", -1, Entry{})); now != math.MaxInt64-1 {
+		t.Fatal(now)
+	}
+}
+
+func TestMany(t *testing.T) {
+	b := made(t)
+	pairs := make([]Pair, 300)
+	keys := make([]string, len(pairs))
+	for i := range pairs {
+		keys[i] = fmt.Sprint("key", i)
+		pairs[i] = Pair{keys[i], bytes.Repeat([]byte{byte(i)}, i%90)}
+	}
+	if err := b.MSet(pairs, Entry{Tags: []string{"all"}}); err != nil {
+		t.Fatal(err)
+	}
+	asked := append([]string{"none"}, keys...)
+	got := b.MGet(asked, nil)
+	if len(got) != 301 || got[0] != nil {
+		t.Fatal(len(got), got[0])
+	}
+	for i, pair := range pairs {
+		if got[i+1] == nil || !bytes.Equal(got[i+1], pair.Value) {
+			t.Fatalf("%d: %v", i, got[i+1])
+		}
+	}
+	// Values that share memory do not grow into one another.
+	_ = append(got[2], 0xff)
+	if len(got[3]) > 0 && got[3][0] != 2 {
+		t.Fatal("grown into the next")
+	}
+	if n := b.MDelete(asked[:101]); n != 100 {
+		t.Fatal(n)
+	}
+	if b.Len() != 200 {
+		t.Fatal(b.Len())
+	}
+	b.InvalidateTag("all")
+	if got := b.MGet(keys, got); slices.ContainsFunc(got, func(v []byte) bool { return v != nil }) {
+		t.Fatal("outdated, and read")
+	}
+	if len(b.MGet(nil, nil)) != 0 || b.MDelete(nil) != 0 || b.MSet(nil, Entry{}) != nil {
+		t.Fatal("of nothing")
+	}
+}
+
+func TestManyTellsWhichPairFailed(t *testing.T) {
+	b := made(t, WithCapacityBytes(64<<10), WithShards(1))
+	pairs := []Pair{{"a", []byte("1")}, {"b", make([]byte, 1<<20)}, {"c", []byte("3")}}
+	err := b.MSet(pairs, Entry{})
+	var failed *PairError
+	if !errors.As(err, &failed) || failed.Index != 1 || failed.Key != "b" || !errors.Is(err, ErrTooHeavy) {
+		t.Fatal(err)
+	}
+	wants(t, b, "a", "1")
+	wants(t, b, "c", "3")
+}
+
+func TestMViewReleasesWhenItPanics(t *testing.T) {
+	b := made(t)
+	for i := range 100 {
+		set(t, b, fmt.Sprint(i), "v")
+	}
+	func() {
+		defer func() { recover() }()
+		b.MView([]string{"1", "2", "3"}, func(i int, _ []byte) { panic(i) })
+	}()
+	b.Clear()
+	b.Maintain(10_000)
+	if s := b.Stats(); s.Entries != 0 {
+		t.Fatalf("%+v", s)
+	}
+}
+
+func TestTags(t *testing.T) {
+	b := made(t)
+	many := make([]string, 40)
+	for i := range many {
+		many[i] = fmt.Sprint("tag", i)
+	}
+	b.SetEntry("many", []byte("1"), Entry{Tags: many})
+	b.SetEntry("one", []byte("2"), Entry{Tags: many[39:]})
+	set(t, b, "none", "3")
+	b.InvalidateTag("tag39")
+	lacks(t, b, "many")
+	lacks(t, b, "one")
+	wants(t, b, "none", "3")
+	b.InvalidateAll()
+	lacks(t, b, "none")
+}
+
+func TestCapacities(t *testing.T) {
+	b := made(t, WithCapacity(100))
+	for i := range 1000 {
+		set(t, b, fmt.Sprint(i), "v")
+		if b.Len() > 100 {
+			t.Fatal(b.Len())
+		}
+	}
+	if err := b.SetCapacity(10); err != nil || b.Len() > 10 {
+		t.Fatal(err, b.Len())
+	}
+	if n := b.Shrink(4); n != 6 || b.Len() != 4 {
+		t.Fatal(n, b.Len())
+	}
+	if err := b.SetCapacity(0); !errors.Is(err, ErrInvalid) {
+		t.Fatal(err)
+	}
+	w := made(t, WithCapacityWeight(100))
+	if err := w.SetEntry("heavy", nil, Entry{Weight: 101}); !errors.Is(err, ErrTooHeavy) {
+		t.Fatal(err)
+	}
+	w.SetEntry("free", nil, Entry{Weightless: true})
+	w.SetEntry("all", nil, Entry{Weight: 100})
+	if s := w.Stats(); s.Weight != 100 || s.Entries != 2 {
+		t.Fatalf("%+v", s)
+	}
+}
+
+func TestIteration(t *testing.T) {
+	b := made(t, WithCapacity(10_000))
+	want := map[string]string{}
+	for i := range 3000 {
+		key, value := fmt.Sprint("key", i), strings.Repeat("v", i%50)
+		want[key] = value
+		set(t, b, key, value)
+	}
+	got := map[string]string{}
+	for key, value := range b.All() {
+		if _, twice := got[key]; twice {
+			t.Fatal("seen twice: ", key)
+		}
+		got[key] = string(value)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Fatal("not what was written")
+	}
+	seen := 0
+	for range b.Keys() {
+		if seen++; seen == 300 {
+			break
+		}
+	}
+	for key := range b.Keys() {
+		b.Delete(key)
+	}
+	if b.Len() != 0 {
+		t.Fatal(b.Len())
+	}
+}
+
+func TestListener(t *testing.T) {
+	var mu sync.Mutex
+	var told []string
+	b := made(t, WithCapacity(100), WithListener(1000, func(r Removal) {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, fmt.Sprintf("%s=%s %v", r.Key, r.Value, r.Cause))
+		if r.Key == "panics" {
+			panic("user")
+		}
+	}))
+	set(t, b, "panics", "1")
+	b.Delete("panics")
+	set(t, b, "a", "1")
+	set(t, b, "a", "2")
+	b.Delete("a")
+	set(t, b, "rest", "")
+	b.Close()
+	want := []string{"panics=1 removed", "a=1 replaced", "a=2 removed"}
+	eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return slices.Equal(told, want) }, func() any { return told })
+}
+
+func eventually(t testing.TB, holds func() bool, what func() any) {
+	t.Helper()
+	for range 1000 {
+		if holds() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatalf("after five seconds: %v", what())
+}
+
+func TestListenerDoesNotKeepTheCache(t *testing.T) {
+	before := runtime.NumGoroutine()
+	freed := make(chan bool)
+	func() {
+		b, err := NewBytes(WithCapacity(10), WithListener(10, func(Removal) {}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Set("k", []byte("v"))
+		runtime.AddCleanup(b, func(done chan bool) { close(done) }, freed)
+	}()
+	eventually(t, func() bool {
+		runtime.GC()
+		select {
+		case <-freed:
+			return true
+		default:
+			return false
+		}
+	}, func() any { return "the cache is still there" })
+	eventually(t, func() bool { return runtime.NumGoroutine() <= before }, func() any { return "the goroutine is still there" })
+}
+
+func TestClose(t *testing.T) {
+	b := made(t)
+	set(t, b, "k", "v")
+	for range 2 {
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lacks(t, b, "k")
+	if b.Len() != 0 || b.Contains("k") || b.Delete("k") || b.Touch("k") || b.View("k", nil) || b.Maintain(1) || b.Shrink(0) != 0 {
+		t.Fatal("something is there")
+	}
+	if (b.Stats() != Stats{}) {
+		t.Fatal("Stats")
+	}
+	_, ttl := b.TTL("k")
+	_, taken := b.Take("k")
+	if ttl || taken || b.MGet([]string{"k"}, nil)[0] != nil || b.MDelete([]string{"k"}) != 0 {
+		t.Fatal("something is there")
+	}
+	b.Clear()
+	b.InvalidateAll()
+	b.InvalidateTag("tag")
+	for range b.All() {
+		t.Fatal("an entry")
+	}
+	_, add := b.Add("k", 1, Entry{})
+	_, absent := b.SetIfAbsent("k", nil, Entry{})
+	_, replace := b.Replace("k", nil, Entry{})
+	_, swap := b.CompareAndSwap("k", nil, nil, Entry{})
+	_, expire := b.Expire("k", 1)
+	_, load := b.GetOrLoad(t.Context(), "k", nil)
+	_, bulk := b.BulkLoad(t.Context(), []string{"k"}, nil)
+	for i, err := range []error{b.Set("k", nil), b.SetTTL("k", nil, 1), b.SetEntry("k", nil, Entry{}), b.SetCapacity(1),
+		b.MSet([]Pair{{}}, Entry{}), add, absent, replace, swap, expire, load, bulk} {
+		if !errors.Is(err, ErrClosed) {
+			t.Fatal(i, err)
+		}
+	}
+}
+
+func TestCloseAmongCalls(t *testing.T) {
+	for range 50 {
+		b := made(t, WithCapacity(1000), WithListener(100, func(Removal) {}))
+		var stop atomic.Bool
+		var all sync.WaitGroup
+		for g := range 4 {
+			all.Add(1)
+			go func() {
+				defer all.Done()
+				for i := 0; !stop.Load(); i++ {
+					key := fmt.Sprint(g, i%100)
+					b.Set(key, []byte("value"))
+					b.Get(key)
+					b.View(key, func(v []byte) { _ = len(v) })
+					b.MGet([]string{key, "x"}, nil)
+				}
+			}()
+		}
+		time.Sleep(time.Millisecond)
+		b.Close()
+		b.Close()
+		stop.Store(true)
+		all.Wait()
+		runtime.GC()
+	}
+}
+
+func TestBadSettings(t *testing.T) {
+	for text, options := range map[string][]Option{
+		"there is no capacity":                   {},
+		"WithCapacity(0): at least 1":            {WithCapacity(0)},
+		"WithCapacityBytes(1023): at least 1024": {WithCapacityBytes(1023)},
+		"WithCapacityWeight(-1)":                 {WithCapacityWeight(-1)},
+		"WithCapacity and WithCapacityBytes":     {WithCapacity(1), WithCapacityBytes(1 << 20)},
+		"WithTTL(0s): must be above 0":           {WithCapacity(1), WithTTL(0)},
+		"WithIdle(-1ns)":                         {WithCapacity(1), WithIdle(-1)},
+		"WithRefreshAfter(0s)":                   {WithCapacity(1), WithRefreshAfter(0)},
+		"WithNegativeTTL(0s)":                    {WithCapacity(1), WithNegativeTTL(0)},
+		"WithShards(0): 1 to 4096":               {WithCapacity(1), WithShards(0)},
+		"WithShards(4097)":                       {WithCapacity(1), WithShards(4097)},
+		"WithPolicy(Policy(9))":                  {WithCapacity(1), WithPolicy(9)},
+		"WithClock(nil)":                         {WithCapacity(1), WithClock(nil)},
+		"WithListener: the listener is nil":      {WithCapacity(1), WithListener(1, nil)},
+		"WithListener: a queue of 0":             {WithCapacity(1), WithListener(0, func(Removal) {})},
+		"an option is nil":                       {nil},
+		"a codec is for New":                     {WithCapacity(1), WithKeyCodec(JSON[string]())},
+	} {
+		b, err := NewBytes(options...)
+		if b != nil || !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), text) {
+			t.Errorf("%v, %v; not %q", b, err, text)
+		}
+	}
+}
+
+func TestBadEntries(t *testing.T) {
+	b := made(t)
+	set(t, b, "k", "v")
+	_, expire := b.Expire("k", 0)
+	for i, err := range []error{
+		b.SetTTL("k", nil, 0), b.SetTTL("k", nil, -time.Second), expire,
+		b.SetEntry("k", nil, Entry{TTL: -1}), b.SetEntry("k", nil, Entry{Idle: -1}),
+		b.SetEntry("k", nil, Entry{Weight: 1, Weightless: true}), b.MSet([]Pair{{"k", nil}}, Entry{TTL: -1}),
+	} {
+		if !errors.Is(err, ErrInvalid) {
+			t.Fatal(i, err)
+		}
+	}
+	wants(t, b, "k", "v")
+}
+
+func TestStats(t *testing.T) {
+	b := made(t)
+	set(t, b, "k", "v")
+	before := b.Stats()
+	b.Get("k")
+	b.Get("none")
+	b.View("k", func([]byte) {})
+	b.MGet([]string{"k", "none"}, nil)
+	big := strings.Repeat("v", 100_000)
+	set(t, b, "big", big)
+	b.GetInto("big", nil)
+	s := b.Stats().Sub(before)
+	if s.Hits != 4 || s.Misses != 2 || s.Added != 1 || s.HitRatio() != 4./6 || s.Entries != 2 {
+		t.Fatalf("%+v", s)
+	}
+	if (Stats{}).HitRatio() != 0 {
+		t.Fatal("of nothing")
+	}
+	quiet := made(t, WithCapacity(10), WithoutStats())
+	quiet.Get("k")
+	if s := quiet.Stats(); s.Hits+s.Misses != 0 {
+		t.Fatalf("%+v", s)
+	}
+}
+
+func TestHeapLimit(t *testing.T) {
+	b := made(t, WithCapacityBytes(1<<20))
+	limit := HeapLimit(100<<20, b)
+	if Native && (limit > 99<<20 || limit < 90<<20) || !Native && limit != 100<<20 {
+		t.Fatal(limit)
+	}
+	if limit := HeapLimit(100, b); Native && limit != 10 {
+		t.Fatal(limit)
+	}
+}
+
+// Goroutines that do everything at once, each on keys of its own and on keys of all.
+func TestStorm(t *testing.T) {
+	b := made(t, WithCapacity(500), WithTTL(50*time.Millisecond), WithListener(100, func(Removal) {}))
+	var all sync.WaitGroup
+	for g := range 8 {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for i := range 3000 {
+				key := fmt.Sprint("key", (i*7+g)%700)
+				value := []byte(key + strings.Repeat("-", i%60))
+				switch i % 12 {
+				case 0, 1, 2:
+					b.Set(key, value)
+				case 3:
+					b.SetEntry(key, value, Entry{Tags: []string{fmt.Sprint(i % 5)}, TTL: time.Millisecond})
+				case 4:
+					b.Delete(key)
+				case 5:
+					b.SetIfAbsent(key, value, Entry{})
+				case 6:
+					for i, v := range b.MGet([]string{key, "key1", "key2"}, nil) {
+						if v != nil && !bytes.HasPrefix(v, []byte("key")) {
+							t.Errorf("%d: %q", i, v)
+						}
+					}
+				case 7:
+					b.View(key, func(v []byte) {
+						if !bytes.HasPrefix(v, []byte(key)) {
+							t.Errorf("%q under %q", v, key)
+						}
+					})
+				case 8:
+					if i%100 == 8 {
+						b.InvalidateTag(fmt.Sprint(i % 5))
+					}
+				case 9:
+					if i%1000 == 9 {
+						for key, v := range b.All() {
+							if !bytes.HasPrefix(v, []byte(key)) {
+								t.Errorf("%q under %q", v, key)
+							}
+						}
+					}
+				default:
+					if v, ok := b.Get(key); ok && !bytes.HasPrefix(v, []byte(key)) {
+						t.Errorf("%q under %q", v, key)
+					}
+				}
+			}
+		}()
+	}
+	all.Wait()
+	if s := b.Stats(); s.Entries > 500 || s.Weight > 500 {
+		t.Fatalf("%+v", s)
+	}
+}

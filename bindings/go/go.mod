@@ -1,0 +1,3 @@
+module pinyon
+
+go 1.24

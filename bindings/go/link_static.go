@@ -1,0 +1,16 @@
+//go:build cgo && !pinyon_purego && !pinyon_dynamic
+
+package pinyon
+
+// The library is where `make go-lib` puts it.
+
+/*
+#cgo linux,amd64 LDFLAGS: ${SRCDIR}/lib/linux_amd64/libpinyon.a -lm -ldl -lpthread
+#cgo linux,arm64 LDFLAGS: ${SRCDIR}/lib/linux_arm64/libpinyon.a -lm -ldl -lpthread
+#cgo darwin,amd64 LDFLAGS: ${SRCDIR}/lib/darwin_amd64/libpinyon.a
+#cgo darwin,arm64 LDFLAGS: ${SRCDIR}/lib/darwin_arm64/libpinyon.a
+*/
+import "C"
+
+// Native says that entries are held by the native library, outside of Go's heap.
+const Native = true
