@@ -75,7 +75,7 @@ header: tools ## include/pinyon.h, from src/ffi
 install: capi ## header, libraries, pkg-config and CMake files below PREFIX (and DESTDIR)
 	bindings/c/install $(PREFIX)
 
-go-lib: capi go ## the static library where the Go module finds it: bindings/go/lib
+go-lib: capi go ## the static library where the Go module finds it: bindings/go
 	bindings/c/install "$$(cd $(TARGET) && pwd)/go-lib"
 	bindings/go/make-library "$$(cd $(TARGET) && pwd)/go-lib"
 

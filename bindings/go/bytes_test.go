@@ -101,7 +101,7 @@ func TestGetIntoAppends(t *testing.T) {
 	}
 }
 
-func TestGetIntoDoesNotAllocate(t *testing.T) {
+func TestG14GetIntoDoesNotAllocate(t *testing.T) {
 	b := made(t)
 	key := []byte(strings.Repeat("k", 40))
 	b.Set(string(key), make([]byte, 64))
@@ -124,7 +124,7 @@ func TestGetIntoDoesNotAllocate(t *testing.T) {
 	}
 }
 
-func TestViewIsReleased(t *testing.T) {
+func TestG14G25ViewIsReleased(t *testing.T) {
 	b := made(t)
 	set(t, b, "k", "value")
 	if !b.View("k", func(value []byte) {
@@ -153,7 +153,7 @@ func TestViewIsReleased(t *testing.T) {
 	}
 }
 
-func TestLifetimes(t *testing.T) {
+func TestG06G07G09Lifetimes(t *testing.T) {
 	clock := NewManualClock()
 	b := made(t, WithCapacity(100), WithClock(clock), WithTTL(10*time.Second), WithIdle(4*time.Second))
 	set(t, b, "default", "1")
@@ -193,7 +193,7 @@ func TestLifetimes(t *testing.T) {
 	}
 }
 
-func TestConditions(t *testing.T) {
+func TestG10Conditions(t *testing.T) {
 	b := made(t)
 	for name, stored := range map[string]bool{"absent": true, "there": false} {
 		set(t, b, "there", "1")
@@ -216,7 +216,7 @@ func TestConditions(t *testing.T) {
 	wants(t, b, "there", "4")
 }
 
-func TestCounters(t *testing.T) {
+func TestG10Counters(t *testing.T) {
 	b := made(t)
 	for _, want := range []int64{5, 10, 15} {
 		if now := must[int64](t)(b.Add("n", 5, Entry{})); now != want {
@@ -289,7 +289,7 @@ func TestManyTellsWhichPairFailed(t *testing.T) {
 	wants(t, b, "c", "3")
 }
 
-func TestMViewReleasesWhenItPanics(t *testing.T) {
+func TestG25MViewReleasesWhenItPanics(t *testing.T) {
 	b := made(t)
 	for i := range 100 {
 		set(t, b, fmt.Sprint(i), "v")
@@ -322,7 +322,7 @@ func TestTags(t *testing.T) {
 	lacks(t, b, "none")
 }
 
-func TestCapacities(t *testing.T) {
+func TestG01G03G05Capacities(t *testing.T) {
 	b := made(t, WithCapacity(100))
 	for i := range 1000 {
 		set(t, b, fmt.Sprint(i), "v")
@@ -350,7 +350,7 @@ func TestCapacities(t *testing.T) {
 	}
 }
 
-func TestIteration(t *testing.T) {
+func TestG17Iteration(t *testing.T) {
 	b := made(t, WithCapacity(10_000))
 	want := map[string]string{}
 	for i := range 3000 {
@@ -382,7 +382,7 @@ func TestIteration(t *testing.T) {
 	}
 }
 
-func TestListener(t *testing.T) {
+func TestG25G26Listener(t *testing.T) {
 	var mu sync.Mutex
 	var told []string
 	b := made(t, WithCapacity(100), WithListener(1000, func(r Removal) {
@@ -415,7 +415,7 @@ func eventually(t testing.TB, holds func() bool, what func() any) {
 	t.Fatalf("after five seconds: %v", what())
 }
 
-func TestListenerDoesNotKeepTheCache(t *testing.T) {
+func TestG27ListenerDoesNotKeepTheCache(t *testing.T) {
 	before := runtime.NumGoroutine()
 	freed := make(chan bool)
 	func() {
@@ -479,7 +479,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-func TestCloseAmongCalls(t *testing.T) {
+func TestG27CloseAmongCalls(t *testing.T) {
 	for range 50 {
 		b := made(t, WithCapacity(1000), WithListener(100, func(Removal) {}))
 		var stop atomic.Bool
@@ -549,7 +549,7 @@ func TestBadEntries(t *testing.T) {
 	wants(t, b, "k", "v")
 }
 
-func TestStats(t *testing.T) {
+func TestG29Stats(t *testing.T) {
 	b := made(t)
 	set(t, b, "k", "v")
 	before := b.Stats()
@@ -586,7 +586,7 @@ func TestHeapLimit(t *testing.T) {
 }
 
 // Goroutines that do everything at once, each on keys of its own and on keys of all.
-func TestStorm(t *testing.T) {
+func TestG01G06G12Storm(t *testing.T) {
 	b := made(t, WithCapacity(500), WithTTL(50*time.Millisecond), WithListener(100, func(Removal) {}))
 	var all sync.WaitGroup
 	for g := range 8 {

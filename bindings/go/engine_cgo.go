@@ -60,8 +60,9 @@ import (
 // call that has one needs no count to keep it; but it must stay reachable until the call of C has returned, which is what
 // the runtime.KeepAlive of each method is for.
 type engine struct {
-	cache *C.pinyon_cache
-	clock *ManualClock // the library reads it
+	cache    *C.pinyon_cache
+	clock    *ManualClock // the library reads it
+	attached bool         // others have made it, and free it
 }
 
 func newEngine(s *settings) (*engine, error) {
@@ -512,6 +513,9 @@ func (e *engine) maintain(budget int) code {
 }
 
 func (e *engine) discard() {
+	if e.attached {
+		return
+	}
 	e.clear()
 	e.setCapacity(1024)
 	e.maintain(1 << 20)

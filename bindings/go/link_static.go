@@ -5,10 +5,10 @@ package pinyon
 // The library is where `make go-lib` puts it.
 
 /*
-#cgo linux,amd64 LDFLAGS: ${SRCDIR}/lib/linux_amd64/libpinyon.a -lm -ldl -lpthread
-#cgo linux,arm64 LDFLAGS: ${SRCDIR}/lib/linux_arm64/libpinyon.a -lm -ldl -lpthread
-#cgo darwin,amd64 LDFLAGS: ${SRCDIR}/lib/darwin_amd64/libpinyon.a
-#cgo darwin,arm64 LDFLAGS: ${SRCDIR}/lib/darwin_arm64/libpinyon.a
+#cgo linux,amd64 LDFLAGS: ${SRCDIR}/libpinyon_linux_amd64.a -lm -ldl -lpthread
+#cgo linux,arm64 LDFLAGS: ${SRCDIR}/libpinyon_linux_arm64.a -lm -ldl -lpthread
+#cgo darwin,amd64 LDFLAGS: ${SRCDIR}/libpinyon_darwin_amd64.a
+#cgo darwin,arm64 LDFLAGS: ${SRCDIR}/libpinyon_darwin_arm64.a
 */
 import "C"
 

@@ -70,7 +70,7 @@ func TestG18OneLoadAtATime(t *testing.T) {
 	}
 }
 
-func TestEveryoneGetsAnErrorAndNobodyKeepsIt(t *testing.T) {
+func TestG19G23EveryoneGetsAnErrorAndNobodyKeepsIt(t *testing.T) {
 	b := made(t)
 	boom := errors.New("boom")
 	var calls atomic.Int32
@@ -103,7 +103,7 @@ func TestEveryoneGetsAnErrorAndNobodyKeepsIt(t *testing.T) {
 	}
 }
 
-func TestPanicsAreErrors(t *testing.T) {
+func TestG19G25PanicsAreErrors(t *testing.T) {
 	b := made(t)
 	_, err := b.GetOrLoad(t.Context(), "k", func(context.Context) ([]byte, error) { panic("boom") })
 	var panicked *PanicError
@@ -155,7 +155,7 @@ func TestG20WhatWasOvertakenIsNotStored(t *testing.T) {
 	}
 }
 
-func TestWhoGivesUpLeavesTheOthers(t *testing.T) {
+func TestG19WhoGivesUpLeavesTheOthers(t *testing.T) {
 	b := made(t)
 	started, finish := make(chan bool), make(chan bool)
 	first, cancel := context.WithCancelCause(t.Context())
@@ -191,7 +191,7 @@ func TestWhoGivesUpLeavesTheOthers(t *testing.T) {
 	wants(t, b, "k", "v")
 }
 
-func TestALoadThatNobodyWantsIsCancelled(t *testing.T) {
+func TestG19ALoadThatNobodyWantsIsCancelled(t *testing.T) {
 	b := made(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 	defer cancel()
@@ -424,7 +424,7 @@ func TestBulkLoad(t *testing.T) {
 	brought(t, b, "e", "E", brings("E"))
 }
 
-func TestBulkLoadsShareKeys(t *testing.T) {
+func TestG18BulkLoadsShareKeys(t *testing.T) {
 	b := made(t, WithCapacity(1000))
 	var mu sync.Mutex
 	loaded := map[string]int{}
@@ -468,7 +468,7 @@ func TestBulkLoadsShareKeys(t *testing.T) {
 }
 
 // Loads, cancellations, errors, panics and invalidations at once; nothing hangs, leaks, or is another's.
-func TestLoadStorm(t *testing.T) {
+func TestG18G19LoadStorm(t *testing.T) {
 	goroutines := runtime.NumGoroutine()
 	b := made(t, WithCapacity(50), WithTTL(20*time.Millisecond), WithRefreshAfter(5*time.Millisecond), WithNegativeTTL(5*time.Millisecond))
 	boom := errors.New("boom")

@@ -1,0 +1,41 @@
+//go:build cgo && !pinyon_purego
+
+package pinyon
+
+// #include "shim.h"
+import "C"
+
+import (
+	"runtime"
+	"unsafe"
+)
+
+// Shared calls use with the `pinyon_cache *` below, for C, C++ and Rust in the same program to read and write the same entries. It
+// is good until use returns; who keeps it must keep b reachable, and open, as long.
+func (b *Bytes) Shared(use func(cache unsafe.Pointer)) error {
+	e := b.open.Load()
+	if e == nil {
+		return ErrClosed
+	}
+	use(unsafe.Pointer(e.cache))
+	runtime.KeepAlive(b)
+	return nil
+}
+
+// Attach makes a Bytes of a `pinyon_cache *` that other code has made, and frees: not before the last call on the Bytes has
+// returned. Its settings are that cache's; its Close leaves the entries. Loads are coalesced with those of other languages: where
+// another has the lease of a key, calls here ask again every few milliseconds.
+func Attach(cache unsafe.Pointer) (*Bytes, error) {
+	if cache == nil {
+		return nil, invalid("Attach(nil): there is no cache")
+	}
+	e := &engine{cache: (*C.pinyon_cache)(cache), attached: true}
+	var s C.pinyon_stats
+	s.struct_size = C.sizeof_pinyon_stats
+	if C.pinyon_get_stats(e.cache, &s) != 0 {
+		return nil, invalid("Attach(%p): this is no pinyon_cache", cache)
+	}
+	b := new(Bytes)
+	b.open.Store(e)
+	return b, nil
+}
