@@ -248,7 +248,7 @@ func TestMany(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := append([]string{"none"}, keys...)
-	got := b.MGet(asked, nil)
+	got := b.MGet(asked)
 	if len(got) != 301 || got[0] != nil {
 		t.Fatal(len(got), got[0])
 	}
@@ -269,11 +269,35 @@ func TestMany(t *testing.T) {
 		t.Fatal(b.Len())
 	}
 	b.InvalidateTag("all")
-	if got := b.MGet(keys, got); slices.ContainsFunc(got, func(v []byte) bool { return v != nil }) {
+	if got := b.MGet(keys); slices.ContainsFunc(got, func(v []byte) bool { return v != nil }) {
 		t.Fatal("outdated, and read")
 	}
-	if len(b.MGet(nil, nil)) != 0 || b.MDelete(nil) != 0 || b.MSet(nil, Entry{}) != nil {
+	if len(b.MGet(nil)) != 0 || b.MDelete(nil) != 0 || b.MSet(nil, Entry{}) != nil {
 		t.Fatal("of nothing")
+	}
+}
+
+func TestMGetIntoUsesMemoryAgain(t *testing.T) {
+	b := made(t)
+	keys := make([]string, 100)
+	for i := range keys {
+		keys[i] = fmt.Sprint("key", i)
+		set(t, b, keys[i], strings.Repeat(keys[i], i%7))
+	}
+	var values [][]byte
+	var buffer []byte
+	for round := range 3 {
+		for some := len(keys); some > 0; some -= 9 {
+			values, buffer = b.MGetInto(keys[:some], values, buffer)
+			for i, value := range values {
+				if string(value) != strings.Repeat(keys[i], i%7) || value == nil {
+					t.Fatalf("round %d: %q under %q", round, value, keys[i])
+				}
+			}
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { values, buffer = b.MGetInto(keys, values, buffer) }); n > 3 || Native && n > 1 {
+		t.Fatalf("%v allocations", n)
 	}
 }
 
@@ -455,7 +479,7 @@ func TestClose(t *testing.T) {
 	}
 	_, ttl := b.TTL("k")
 	_, taken := b.Take("k")
-	if ttl || taken || b.MGet([]string{"k"}, nil)[0] != nil || b.MDelete([]string{"k"}) != 0 {
+	if ttl || taken || b.MGet([]string{"k"})[0] != nil || b.MDelete([]string{"k"}) != 0 {
 		t.Fatal("something is there")
 	}
 	b.Clear()
@@ -493,7 +517,7 @@ func TestG27CloseAmongCalls(t *testing.T) {
 					b.Set(key, []byte("value"))
 					b.Get(key)
 					b.View(key, func(v []byte) { _ = len(v) })
-					b.MGet([]string{key, "x"}, nil)
+					b.MGet([]string{key, "x"})
 				}
 			}()
 		}
@@ -556,7 +580,7 @@ func TestG29Stats(t *testing.T) {
 	b.Get("k")
 	b.Get("none")
 	b.View("k", func([]byte) {})
-	b.MGet([]string{"k", "none"}, nil)
+	b.MGet([]string{"k", "none"})
 	big := strings.Repeat("v", 100_000)
 	set(t, b, "big", big)
 	b.GetInto("big", nil)
@@ -606,7 +630,7 @@ func TestG01G06G12Storm(t *testing.T) {
 				case 5:
 					b.SetIfAbsent(key, value, Entry{})
 				case 6:
-					for i, v := range b.MGet([]string{key, "key1", "key2"}, nil) {
+					for i, v := range b.MGet([]string{key, "key1", "key2"}) {
 						if v != nil && !bytes.HasPrefix(v, []byte("key")) {
 							t.Errorf("%d: %q", i, v)
 						}

@@ -42,6 +42,14 @@ package pinyon
 #cgo nocallback pgo_metadata
 #cgo noescape pgo_acquire
 #cgo nocallback pgo_acquire
+#cgo noescape pgo_next_page
+#cgo nocallback pgo_next_page
+#cgo noescape pgo_release_items
+#cgo nocallback pgo_release_items
+#cgo noescape pgo_poll_removals
+#cgo nocallback pgo_poll_removals
+#cgo noescape pgo_release_removals
+#cgo nocallback pgo_release_removals
 #cgo noescape pgo_wait
 #cgo nocallback pgo_wait
 */
@@ -103,6 +111,10 @@ type freed struct {
 
 func text(s string) *C.char { return (*C.char)(unsafe.Pointer(unsafe.StringData(s))) }
 func data(b []byte) *C.char { return (*C.char)(unsafe.Pointer(unsafe.SliceData(b))) }
+
+// out is a place that C fills in: see the head of shim.h.
+func out[T any](place *T) *C.char { return (*C.char)(unsafe.Pointer(place)) }
+
 func size[T string | []byte](of T) C.size_t {
 	return C.size_t(len(of))
 }
@@ -129,7 +141,7 @@ func (e *engine) get(key string, dst []byte) ([]byte, code) {
 	stress()
 	var v C.pgo_value
 	room := free(dst)
-	c := code(C.pgo_get(e.cache, text(key), size(key), data(room), size(room), &v))
+	c := code(C.pgo_get(e.cache, text(key), size(key), data(room), size(room), out(&v)))
 	runtime.KeepAlive(e)
 	if c != codeOK {
 		return dst, c
@@ -140,7 +152,7 @@ func (e *engine) get(key string, dst []byte) ([]byte, code) {
 func (e *engine) view(key string, look func([]byte)) code {
 	stress()
 	var v C.pgo_value
-	c := code(C.pgo_get(e.cache, text(key), size(key), nil, 0, &v))
+	c := code(C.pgo_get(e.cache, text(key), size(key), nil, 0, out(&v)))
 	runtime.KeepAlive(e)
 	if c != codeOK {
 		return c
@@ -228,7 +240,7 @@ func (e *engine) remove(key string) code {
 func (e *engine) take(key string, dst []byte) ([]byte, code) {
 	stress()
 	var v C.pgo_value
-	c := code(C.pgo_take(e.cache, text(key), size(key), &v))
+	c := code(C.pgo_take(e.cache, text(key), size(key), out(&v)))
 	runtime.KeepAlive(e)
 	if c != codeOK {
 		return dst, c
@@ -303,7 +315,7 @@ func (e *engine) getMany(keys []string, each func(int, []byte)) {
 	for from := 0; from < len(keys); from += C.PGO_BATCH {
 		some := keys[from:min(from+C.PGO_BATCH, len(keys))]
 		b.putKeys(some)
-		C.pgo_get_many(e.cache, data(b.keys), &b.keyEnds[0], C.size_t(len(some)), &b.found[0])
+		C.pgo_get_many(e.cache, data(b.keys), &b.keyEnds[0], C.size_t(len(some)), out(&b.found))
 		b.each(from, len(some), each)
 	}
 	runtime.KeepAlive(e)
@@ -311,7 +323,7 @@ func (e *engine) getMany(keys []string, each func(int, []byte)) {
 
 // each shows what was found, and releases it, also when that panics.
 func (b *batch) each(from, count int, each func(int, []byte)) {
-	defer C.pgo_release_many(&b.found[0], C.size_t(count))
+	defer C.pgo_release_many(out(&b.found), C.size_t(count))
 	for i := range b.found[:count] {
 		if found := &b.found[i]; code(found.code) == codeOK {
 			each(from+i, native(found.value.data, uint64(found.value.size)))
@@ -383,7 +395,7 @@ func (e *engine) acquire(key string, lasting, refreshAfter uint64, dst []byte) (
 	stress()
 	var a C.pgo_acquired
 	room := free(dst)
-	c := code(C.pgo_acquire(e.cache, text(key), size(key), C.uint64_t(lasting), C.uint64_t(refreshAfter), data(room), size(room), &a))
+	c := code(C.pgo_acquire(e.cache, text(key), size(key), C.uint64_t(lasting), C.uint64_t(refreshAfter), data(room), size(room), out(&a)))
 	runtime.KeepAlive(e)
 	return found(&a, c, dst), c
 }
@@ -392,7 +404,7 @@ func (e *engine) wait(ticket uint64, dst []byte) (acquired, code) {
 	stress()
 	var a C.pgo_acquired
 	room := free(dst)
-	c := code(C.pgo_wait(e.cache, C.uint64_t(ticket), data(room), size(room), &a))
+	c := code(C.pgo_wait(e.cache, C.uint64_t(ticket), data(room), size(room), out(&a)))
 	runtime.KeepAlive(e)
 	return found(&a, c, dst), c
 }
@@ -428,7 +440,7 @@ func (e *engine) page(cursor *uint64, limit int) ([]Pair, code) {
 	var count C.size_t
 	for {
 		items := make([]C.pinyon_item, limit)
-		c := code(C.pinyon_next_page(e.cache, (*C.uint64_t)(cursor), &items[0], C.size_t(limit), &count))
+		c := code(C.pgo_next_page(e.cache, (*C.uint64_t)(cursor), out(&items[0]), C.size_t(limit), &count))
 		runtime.KeepAlive(e)
 		if c == codeTooSmall { // more keys of one hash than that
 			limit = int(count)
@@ -439,7 +451,7 @@ func (e *engine) page(cursor *uint64, limit int) ([]Pair, code) {
 			pairs[i] = pair(&items[i])
 		}
 		if count > 0 {
-			C.pinyon_items_release(&items[0], count)
+			C.pgo_release_items(out(&items[0]), count)
 		}
 		return pairs, c
 	}
@@ -453,13 +465,13 @@ func (e *engine) removals(limit int) ([]Removal, code) {
 	stress()
 	found := make([]C.pinyon_removal, limit)
 	var count C.size_t
-	c := code(C.pinyon_poll_removals(e.cache, &found[0], C.size_t(limit), &count))
+	c := code(C.pgo_poll_removals(e.cache, out(&found[0]), C.size_t(limit), &count))
 	runtime.KeepAlive(e)
 	removals := make([]Removal, count)
 	for i := range removals {
 		removals[i] = Removal{pair(&found[i].item), Cause(found[i].cause)}
 	}
-	C.pgo_release_removals(&found[0], count)
+	C.pgo_release_removals(out(&found[0]), count)
 	return removals, c
 }
 

@@ -75,7 +75,7 @@ func ExampleBytes_MGet() {
 	defer cache.Close()
 	cache.MSet([]pinyon.Pair{{Key: "a", Value: []byte("1")}, {Key: "c", Value: []byte("3")}}, pinyon.Entry{TTL: time.Hour})
 
-	for _, value := range cache.MGet([]string{"a", "b", "c"}, nil) {
+	for _, value := range cache.MGet([]string{"a", "b", "c"}) {
 		fmt.Printf("%s %v\n", value, value != nil)
 	}
 	// Output:

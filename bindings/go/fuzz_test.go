@@ -88,7 +88,7 @@ func FuzzModel(f *testing.F) {
 				}
 			case 9:
 				keys := []string{key, "other", key}
-				got := b.MGet(keys, nil)
+				got := b.MGet(keys)
 				same("MGet", key, got[0], got[0] != nil)
 				same("MGet", key, got[2], got[2] != nil)
 				same("MGet", "other", got[1], got[1] != nil)

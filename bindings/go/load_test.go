@@ -300,7 +300,7 @@ func TestG23NegativeResults(t *testing.T) {
 	_, ttl := b.TTL("k")
 	_, taken := b.Take("k")
 	b.GetOrLoad(t.Context(), "k", nothing)
-	if ttl || taken || b.Contains("k") || b.View("k", func([]byte) { t.Error("viewed") }) || b.Touch("k") || b.MGet([]string{"k"}, nil)[0] != nil {
+	if ttl || taken || b.Contains("k") || b.View("k", func([]byte) { t.Error("viewed") }) || b.Touch("k") || b.MGet([]string{"k"})[0] != nil {
 		t.Fatal("what is not there is seen")
 	}
 	for range b.All() {

@@ -1,24 +1,30 @@
 package pinyon
 
-// MGet is the values of many keys, in their order, nil for each that is not there, in one call of C for 64 of them. The values
-// share one piece of memory. dst is where they are put, if it has room; it may be nil.
-func (b *Bytes) MGet(keys []string, dst [][]byte) [][]byte {
-	if cap(dst) < len(keys) {
-		dst = make([][]byte, len(keys))
+// MGet is the values of many keys, in their order, nil for each that is not there, in one call of C for 64 of them. The values share
+// one piece of memory.
+func (b *Bytes) MGet(keys []string) [][]byte {
+	values, _ := b.MGetInto(keys, nil, nil)
+	return values
+}
+
+// MGetInto is MGet into memory that is used again: values is where the slices are put, and buffer what they are slices of, as far as these
+// have room. It returns both, for the next call, which writes over them.
+func (b *Bytes) MGetInto(keys []string, values [][]byte, buffer []byte) ([][]byte, []byte) {
+	if cap(values) < len(keys) {
+		values = make([][]byte, len(keys))
 	}
-	dst = dst[:len(keys)]
-	clear(dst)
-	var arena []byte
+	values, buffer = values[:len(keys)], buffer[:0]
+	clear(values)
 	b.MView(keys, func(i int, value []byte) {
-		if arena == nil || cap(arena)-len(arena) < len(value) {
-			// What was given out stays where it is.
-			arena = make([]byte, 0, max((len(keys)-i)*(len(value)+8), len(value)))
+		if buffer == nil || cap(buffer)-len(buffer) < len(value) {
+			// What was put into the old one stays there.
+			buffer = make([]byte, 0, max((len(keys)-i)*(len(value)+8), 2*len(buffer)))
 		}
-		from := len(arena)
-		arena = append(arena, value...)
-		dst[i] = arena[from:len(arena):len(arena)]
+		from := len(buffer)
+		buffer = append(buffer, value...)
+		values[i] = buffer[from:len(buffer):len(buffer)]
 	})
-	return dst
+	return values, buffer
 }
 
 // MView calls look with the value of each key that is there, in their order, as [Bytes.View] does.

@@ -1,5 +1,8 @@
 // What the Go side calls: pinyon.h with keys, tags and options as plain arguments, so that one call of C does one operation and no
 // pointer to Go's memory lies in other memory. None of these functions keeps a pointer it is given, blocks, or calls Go.
+//
+// What has pointers is passed as a `char *`: cgo would look through it for pointers to Go's memory at each call, of which there are
+// none, because what these structs point to is the library's; for 64 keys that costs more than to find them.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +57,8 @@ typedef struct {
     const void *data;
 } pgo_value;
 
-static int32_t pgo_get(pinyon_cache *cache, const char *key, size_t key_size, char *buffer, size_t capacity, pgo_value *value) {
+static int32_t pgo_get(pinyon_cache *cache, const char *key, size_t key_size, char *buffer, size_t capacity, char *found) {
+    pgo_value *value = (pgo_value *)found;
     size_t size = 0;
     int32_t code = pinyon_get(cache, key, key_size, &value->handle, &value->data, &size);
     value->size = size;
@@ -66,7 +70,8 @@ static int32_t pgo_get(pinyon_cache *cache, const char *key, size_t key_size, ch
     return code;
 }
 
-static int32_t pgo_take(pinyon_cache *cache, const char *key, size_t key_size, pgo_value *value) {
+static int32_t pgo_take(pinyon_cache *cache, const char *key, size_t key_size, char *found) {
+    pgo_value *value = (pgo_value *)found;
     size_t size = 0;
     int32_t code = pinyon_take(cache, key, key_size, &value->handle, &value->data, &size);
     value->size = size;
@@ -85,14 +90,16 @@ static inline pinyon_bytes pgo_nth(const char *bytes, const uint64_t *ends, size
 // How many keys one call of these takes at most.
 enum { PGO_BATCH = 64 };
 
-static void pgo_get_many(pinyon_cache *cache, const char *keys, const uint64_t *ends, size_t count, pinyon_found *found) {
+static void pgo_get_many(pinyon_cache *cache, const char *keys, const uint64_t *ends, size_t count, char *all) {
+    pinyon_found *found = (pinyon_found *)all;
     pinyon_bytes split[PGO_BATCH];
     for (size_t i = 0; i < count; i++) split[i] = pgo_nth(keys, ends, i);
     if (pinyon_get_many(cache, split, count, found) != PINYON_OK)
         for (size_t i = 0; i < count; i++) found[i].code = PINYON_MISS, found[i].handle = NULL;
 }
 
-static void pgo_release_many(pinyon_found *found, size_t count) {
+static void pgo_release_many(char *all, size_t count) {
+    pinyon_found *found = (pinyon_found *)all;
     for (size_t i = 0; i < count; i++) pinyon_release(found[i].handle);
 }
 
@@ -201,7 +208,8 @@ typedef struct {
     pgo_value value;
 } pgo_acquired;
 
-static void pgo_found(const pinyon_acquired *found, char *buffer, size_t capacity, pgo_acquired *acquired) {
+static void pgo_found(const pinyon_acquired *found, char *buffer, size_t capacity, char *out) {
+    pgo_acquired *acquired = (pgo_acquired *)out;
     acquired->token = found->token;
     acquired->ticket = found->ticket;
     acquired->value.size = found->value.size;
@@ -215,7 +223,7 @@ static void pgo_found(const pinyon_acquired *found, char *buffer, size_t capacit
 }
 
 static int32_t pgo_acquire(pinyon_cache *cache, const char *key, size_t key_size, uint64_t lasting, uint64_t refresh_after, char *buffer,
-                           size_t capacity, pgo_acquired *acquired) {
+                           size_t capacity, char *acquired) {
     pinyon_lease_options options = {sizeof options, lasting, refresh_after};
     pinyon_acquired found = {0};
     int32_t code = pinyon_acquire(cache, key, key_size, &options, &found);
@@ -223,13 +231,24 @@ static int32_t pgo_acquire(pinyon_cache *cache, const char *key, size_t key_size
     return code;
 }
 
-static int32_t pgo_wait(pinyon_cache *cache, uint64_t ticket, char *buffer, size_t capacity, pgo_acquired *acquired) {
+static int32_t pgo_wait(pinyon_cache *cache, uint64_t ticket, char *buffer, size_t capacity, char *acquired) {
     pinyon_acquired found = {0};
     int32_t code = pinyon_wait(cache, ticket, 0, &found);
     pgo_found(&found, buffer, capacity, acquired);
     return code;
 }
 
-static void pgo_release_removals(pinyon_removal *removals, size_t count) {
+static int32_t pgo_next_page(pinyon_cache *cache, uint64_t *cursor, char *items, size_t capacity, size_t *count) {
+    return pinyon_next_page(cache, cursor, (pinyon_item *)items, capacity, count);
+}
+
+static void pgo_release_items(char *items, size_t count) { pinyon_items_release((pinyon_item *)items, count); }
+
+static int32_t pgo_poll_removals(pinyon_cache *cache, char *removals, size_t capacity, size_t *count) {
+    return pinyon_poll_removals(cache, (pinyon_removal *)removals, capacity, count);
+}
+
+static void pgo_release_removals(char *all, size_t count) {
+    pinyon_removal *removals = (pinyon_removal *)all;
     for (size_t i = 0; i < count; i++) pinyon_items_release(&removals[i].item, 1);
 }
