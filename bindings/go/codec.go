@@ -54,7 +54,7 @@ func CodecOf[T any]() (Codec[T], error) {
 	case t.Kind() == reflect.String:
 		return textual[T]{}, nil
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8:
-		return binary[T]{}, nil
+		return octets[T]{}, nil
 	case fixed(t):
 		return memory[T]{}, nil
 	}
@@ -112,14 +112,14 @@ func (textual[T]) Decode(src []byte) (v T, err error) {
 	return v, nil
 }
 
-// binary is the codec of a type of []byte.
-type binary[T any] struct{}
+// octets is the codec of a type of []byte.
+type octets[T any] struct{}
 
-func (binary[T]) Append(dst []byte, v T) ([]byte, error) {
+func (octets[T]) Append(dst []byte, v T) ([]byte, error) {
 	return append(dst, *(*[]byte)(unsafe.Pointer(&v))...), nil
 }
 
-func (binary[T]) Decode(src []byte) (v T, err error) {
+func (octets[T]) Decode(src []byte) (v T, err error) {
 	*(*[]byte)(unsafe.Pointer(&v)) = append([]byte{}, src...)
 	return v, nil
 }
