@@ -93,13 +93,13 @@ func TestTypedCache(t *testing.T) {
 }
 
 func TestTaken(t *testing.T) {
-	standard.NewInt("a number")
-	for _, name := range []string{"a number", "memstats"} {
-		before := standard.Get(name)
+	standard.NewInt("a number").Set(7)
+	for _, name := range []string{"a number", "cmdline"} {
+		before := standard.Get(name).String()
 		if err := expvar.Publish(name, numbered{}); !errors.Is(err, expvar.ErrTaken) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if standard.Get(name) != before {
+		if standard.Get(name).String() != before {
 			t.Errorf("%s was changed", name)
 		}
 	}

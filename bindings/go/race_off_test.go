@@ -1,0 +1,5 @@
+//go:build !race
+
+package pinyon
+
+const underRace = false
