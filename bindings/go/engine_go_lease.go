@@ -4,19 +4,20 @@ package pinyon
 
 import (
 	"bytes"
-	"slices"
+	"strings"
 	"time"
 )
 
 // leases are who loads the keys of a shard, and who waits for it; under the shard's lock.
 //
 // A lease is in tokens until it is completed, abandoned, or its time is over; and in byKey as long as it is also what others wait for: until
-// its key is written, removed or invalidated.
+// its key is written, removed or invalidated. What nobody comes back for is cleared when there is twice as much as the last clearing left.
 type leases struct {
 	last, step uint64 // tokens and tickets: of a shard every step-th number, so that they tell their shard
 	byKey      map[string]*lease
 	tokens     map[uint64]*lease
-	tickets    map[uint64]*lease
+	tickets    map[uint64]*ticket
+	clearAt    int
 }
 
 type lease struct {
@@ -25,22 +26,34 @@ type lease struct {
 	began     int64     // by the cache's clock
 	until     time.Time // by the system's; zero: for ever
 	overtaken bool
-	outdated  []string // tags that were invalidated since it began
+	outdated  map[string]struct{} // tags that were invalidated since it began
 	state     leaseState
 	value     []byte // once brought
 }
 
+// ticket is a place among those who wait for a lease.
+type ticket struct {
+	of      *lease
+	lasting uint64    // of a lease that it may become
+	until   time.Time // for it is kept so long since it was last asked for; zero: for ever
+}
+
+// Below so many nothing is cleared but by maintain.
+const fewLeases = 64
+
 type leaseState int
 
 const (
-	isLent leaseState = iota
+	isLent    leaseState = iota
+	isLanding            // its value is here, and is being stored; writes and invalidations still find it
 	isBrought
 	isGivenUp
 )
 
 func (l *leases) start(shard, shards uint64) {
 	l.last, l.step = shard, shards
-	l.byKey, l.tokens, l.tickets = make(map[string]*lease), make(map[uint64]*lease), make(map[uint64]*lease)
+	l.byKey, l.tokens, l.tickets = make(map[string]*lease), make(map[uint64]*lease), make(map[uint64]*ticket)
+	l.clearAt = fewLeases
 }
 
 func (l *leases) number() uint64 {
@@ -63,26 +76,46 @@ func (l *leases) overtakeAll() {
 }
 
 func (l *leases) outdate(tag string) {
+	if len(l.tokens) == 0 {
+		return
+	}
+	tag = strings.Clone(tag)
 	for _, of := range l.tokens {
-		of.outdated = append(of.outdated, tag)
+		if of.outdated == nil {
+			of.outdated = make(map[string]struct{})
+		}
+		of.outdated[tag] = struct{}{}
 	}
 }
 
-func (of *lease) over(now time.Time) bool { return !of.until.IsZero() && !now.Before(of.until) }
+func (of *lease) isOutdated(tags []string) bool {
+	for _, tag := range tags {
+		if _, is := of.outdated[tag]; is {
+			return true
+		}
+	}
+	return false
+}
+
+// isOver says that a time has come; zero does not.
+func isOver(until, now time.Time) bool { return !until.IsZero() && !now.Before(until) }
+
+func (of *lease) isOver() bool { return of.state == isLent && isOver(of.until, time.Now()) }
 
 // current is the lease that those who ask for a key wait for.
-func (l *leases) current(key string, s *shard) *lease {
+func (l *leases) current(key string, s *shard, now int64) *lease {
 	of := l.byKey[key]
-	if of != nil && of.state == isLent && of.over(time.Now()) {
-		l.fail(of, s)
+	if of != nil && of.isOver() {
+		l.fail(of, s, now)
 		return nil
 	}
 	return of
 }
 
-func (l *leases) fail(of *lease, s *shard) {
+func (l *leases) fail(of *lease, s *shard, now int64) {
 	of.state = isGivenUp
 	s.stats.LoadFailures++
+	s.stats.LoadTime += time.Duration(now - of.began)
 	l.forget(of)
 }
 
@@ -93,28 +126,47 @@ func (l *leases) forget(of *lease) {
 	}
 }
 
-// end ends the leases whose time is over.
-func (l *leases) end(now time.Time, s *shard) {
+// clear ends the leases whose time is over, and forgets tickets that were not asked for long.
+func (l *leases) clear(s *shard, now int64) {
+	system := time.Now()
 	for _, of := range l.tokens {
-		if of.state == isLent && of.over(now) {
-			l.fail(of, s)
+		if of.state == isLent && isOver(of.until, system) {
+			l.fail(of, s, now)
 		}
+	}
+	for number, t := range l.tickets {
+		if isOver(t.until, system) {
+			delete(l.tickets, number)
+		}
+	}
+	l.clearAt = max(fewLeases, 2*(len(l.tokens)+len(l.tickets)))
+}
+
+func (l *leases) clearIfMany(s *shard, now int64) {
+	if len(l.tokens)+len(l.tickets) >= l.clearAt {
+		l.clear(s, now)
 	}
 }
 
 // How long a lease lasts of which nothing is said.
 const lastingByDefault = uint64(time.Minute / time.Millisecond)
 
-func (l *leases) lend(key string, now int64, lasting uint64) *lease {
-	of := &lease{key: string(append([]byte(nil), key...)), token: l.number(), began: now}
+// until is the end of a time that lasts so many milliseconds from now on.
+func until(lasting uint64) time.Time {
 	if lasting == 0 {
 		lasting = lastingByDefault
 	}
-	if ms := min(lasting, uint64(endless)/uint64(time.Millisecond)); lasting != forever {
-		of.until = time.Now().Add(time.Duration(ms) * time.Millisecond)
+	if lasting >= uint64(endless)/uint64(time.Millisecond) {
+		return time.Time{}
 	}
+	return time.Now().Add(time.Duration(lasting) * time.Millisecond)
+}
+
+func (l *leases) lend(key string, s *shard, now int64, lasting uint64) uint64 {
+	l.clearIfMany(s, now)
+	of := &lease{key: strings.Clone(key), token: l.number(), began: now, until: until(lasting)}
 	l.tokens[of.token], l.byKey[of.key] = of, of
-	return of
+	return of.token
 }
 
 func (e *engine) acquire(key string, lasting, refreshAfter uint64, dst []byte) (acquired, code) {
@@ -128,20 +180,21 @@ func (e *engine) acquire(key string, lasting, refreshAfter uint64, dst []byte) (
 		if refreshAfter == 0 {
 			refreshAfter = e.refreshAfter
 		}
-		if refreshAfter == 0 || now < after(n.written, refreshAfter) {
+		if refreshAfter == 0 || !e.knowsAge(n) || now < after(n.written, refreshAfter) {
 			return a, codeOK
 		}
-		if l.current(key, s) == nil {
-			a.token = l.lend(key, now, lasting).token
+		if l.current(key, s, now) == nil {
+			a.token = l.lend(key, s, now, lasting)
 		}
 		return a, codeStale
 	}
-	if of := l.current(key, s); of != nil {
-		ticket := l.number()
-		l.tickets[ticket] = of
-		return acquired{value: dst, ticket: ticket}, codeWait
+	if of := l.current(key, s, now); of != nil {
+		l.clearIfMany(s, now)
+		number := l.number()
+		l.tickets[number] = &ticket{of, lasting, until(lasting)}
+		return acquired{value: dst, ticket: number}, codeWait
 	}
-	return acquired{value: dst, token: l.lend(key, now, lasting).token}, codeLead
+	return acquired{value: dst, token: l.lend(key, s, now, lasting)}, codeLead
 }
 
 // lent is the lease of a token, and its shard, which is locked; nil of none.
@@ -149,8 +202,8 @@ func (e *engine) lent(token uint64) (*lease, *shard) {
 	s := &e.shards[token%uint64(len(e.shards))]
 	s.mu.Lock()
 	of := s.leases.tokens[token]
-	if of != nil && of.state == isLent && of.over(time.Now()) {
-		s.leases.fail(of, s)
+	if of != nil && of.isOver() {
+		s.leases.fail(of, s, e.now())
 	}
 	if of == nil || of.state != isLent {
 		return nil, s
@@ -161,7 +214,7 @@ func (e *engine) lent(token uint64) (*lease, *shard) {
 func (e *engine) complete(token uint64, value []byte, w *write) code {
 	of, s := e.lent(token)
 	if of != nil {
-		of.state, of.value = isBrought, bytes.Clone(value)
+		of.state = isLanding
 		s.stats.Loads++
 		s.stats.LoadTime += time.Duration(e.now() - of.began)
 	}
@@ -169,17 +222,25 @@ func (e *engine) complete(token uint64, value []byte, w *write) code {
 	if of == nil {
 		return codeLapsed
 	}
-	// Until it is stored the lease stays where writes and invalidations find it.
+	if w == nil {
+		w = &plain
+	}
 	c := e.change(of.key, func(s *shard, _ *entry) written {
-		if of.overtaken || w != nil && slices.ContainsFunc(w.tags, func(tag string) bool { return slices.Contains(of.outdated, tag) }) {
+		if of.overtaken || of.isOutdated(w.tags) {
 			s.stats.StaleLoads++
 			return written{code: codeOvertaken}
 		}
 		return written{value: value, w: w}
 	})
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if of.isOutdated(w.tags) {
+		// Others may wait who came after the invalidation: one of them loads.
+		of.state = isGivenUp
+	} else {
+		of.state, of.value = isBrought, bytes.Clone(value)
+	}
 	s.leases.forget(of)
-	s.mu.Unlock()
 	return c
 }
 
@@ -189,42 +250,47 @@ func (e *engine) abandon(token uint64) code {
 	if of == nil {
 		return codeLapsed
 	}
-	s.stats.LoadTime += time.Duration(e.now() - of.began)
-	s.leases.fail(of, s)
+	s.leases.fail(of, s, e.now())
 	return codeOK
 }
 
-func (e *engine) wait(ticket uint64, dst []byte) (acquired, code) {
-	s := &e.shards[ticket%uint64(len(e.shards))]
+func (e *engine) wait(number uint64, dst []byte) (acquired, code) {
+	s := &e.shards[number%uint64(len(e.shards))]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := &s.leases
-	of := l.tickets[ticket]
+	t := l.tickets[number]
 	a := acquired{value: dst}
-	switch {
-	case of == nil:
+	if t == nil {
 		return a, codeLapsed
-	case of.state == isBrought:
-		delete(l.tickets, ticket)
+	}
+	now := e.now()
+	if t.of.isOver() {
+		l.fail(t.of, s, now)
+	}
+	if t.of.state == isGivenUp {
+		// Another may load by now, or the value have come otherwise; else this one is the next to load.
+		if next := l.current(t.of.key, s, now); next != nil {
+			t.of = next
+		} else {
+			delete(l.tickets, number)
+			if n := e.live(s, t.of.key, now); n != nil {
+				s.stats.Coalesced++
+				a.value = append(dst, n.value...)
+				return a, codeOK
+			}
+			a.token = l.lend(t.of.key, s, now, t.lasting)
+			return a, codeLead
+		}
+	}
+	if t.of.state == isBrought {
+		delete(l.tickets, number)
 		s.stats.Coalesced++
-		a.value = append(dst, of.value...)
+		a.value = append(dst, t.of.value...)
 		return a, codeOK
-	case of.state == isLent && !of.over(time.Now()):
-		return a, codeTimedOut
-	case of.state == isLent:
-		l.fail(of, s)
 	}
-	// The load has failed: this one is the next, unless another was, or the value has come otherwise.
-	if next := l.current(of.key, s); next != nil {
-		l.tickets[ticket] = next
-		return a, codeTimedOut
-	}
-	delete(l.tickets, ticket)
-	if now := e.now(); e.live(s, of.key, now) == nil {
-		a.token = l.lend(of.key, now, 0).token
-		return a, codeLead
-	}
-	return a, codeLapsed
+	t.until = until(t.lasting)
+	return a, codeTimedOut
 }
 
 func (e *engine) leave(ticket uint64) code {
