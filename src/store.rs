@@ -214,11 +214,12 @@ impl<K, V> Store<K, V> {
             let need = draft.weight.saturating_sub(old);
             let (mut evicted, mut covered) = (0, room.cover(need));
             if !covered && self.budget.is_fair(locked.weight()) {
-                (evicted, covered) = locked.evict(need, &mut room);
+                (evicted, covered) = match &over {
+                    Some((spared, ..)) => locked.evict_beside(*spared, need, &mut room),
+                    None => locked.evict(need, &mut room),
+                };
             }
-            // An eviction may have taken the very entry that was to be replaced.
-            let lost = evicted > 0 && over.is_some() && !locked.holds(hash.place(), sighting);
-            if !lost && covered {
+            if covered {
                 let published = locked.publish(hash.place(), draft, offer, over, &mut room);
                 rest.leave(number, locked);
                 return Ok(match (published, was_live) {
@@ -228,7 +229,8 @@ impl<K, V> Store<K, V> {
                 });
             }
             rest.leave(number, locked);
-            if evicted > 0 || self.evict_from_fuller(number, hash, need, &mut room, rest) {
+            let spared = over.map(|(index, ..)| index);
+            if evicted > 0 || self.evict_from_fuller(number, hash, need, spared, &mut room, rest) {
                 rounds += 1;
                 if rounds >= ROUNDS && rest.may_pause() {
                     return Err(Again { need });
@@ -244,17 +246,18 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// Evicts until the budget has room for `need`, and settles after each step; the caller holds no pin. Keeps
+    /// Evicts until the budget has room for `need`, and settles after each step; the caller holds no pin. If it can, not what is
+    /// to be written over. Keeps
     /// nothing in hand, because what runs in settling may want to write: others may take the room, so this evicts no
     /// more than `need` and one step in all, and the caller goes on as every write does.
-    pub(crate) fn make_way(&self, hash: Hash, need: u64, rest: &mut Rest<'_, K, V>) {
+    pub(crate) fn make_way(&self, hash: Hash, need: u64, spared: Option<u32>, rest: &mut Rest<'_, K, V>) {
         let mut evicted = 0u64;
         rest.settle();
         while evicted < need && self.budget.used().saturating_add(need) > self.budget.capacity() {
             let mut room = self.budget.room();
             // Another pick of shards each time.
             let chance = Hash::new(hash.bits().wrapping_add(evicted));
-            if !self.evict_from_fuller(self.shard_of(hash), chance, need, &mut room, rest) {
+            if !self.evict_from_fuller(self.shard_of(hash), chance, need, spared, &mut room, rest) {
                 return;
             }
             evicted = evicted.saturating_add(room.held());
@@ -344,12 +347,13 @@ impl<K, V> Store<K, V> {
     }
 
     /// Evicts from another shard: the fuller of two that the hash and chance pick, else the first that has
-    /// anything, else this one. False if nothing could be evicted.
+    /// anything, else this one, but for the entry that is spared there. False if nothing could be evicted.
     fn evict_from_fuller(
         &self,
         own: usize,
         hash: Hash,
         need: u64,
+        spared: Option<u32>,
         room: &mut Room<'_>,
         rest: &mut Rest<'_, K, V>,
     ) -> bool {
@@ -364,7 +368,10 @@ impl<K, V> Store<K, V> {
         let others = (own + 1..count).chain(0..=own).filter(|&shard| self.shards[shard].weight() > 0);
         std::iter::once(fuller).chain(others).any(|shard| {
             let mut locked = self.lock(shard);
-            let evicted = locked.evict(need, room);
+            let evicted = match spared {
+                Some(index) if shard == own => locked.evict_beside(index, need, room),
+                _ => locked.evict(need, room),
+            };
             rest.leave(shard, locked);
             evicted.0 > 0
         })

@@ -167,8 +167,9 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
             match self.write(hash, &seen, &mut offer, wish, &mut rest) {
                 Ok(put) => break Some(put),
                 Err(again) => {
+                    let spared = seen.sighting.index;
                     drop(pin);
-                    self.make_way(hash, again, &mut rest);
+                    self.make_way(hash, again, spared, &mut rest);
                 }
             }
         };
@@ -216,8 +217,9 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
             match self.write(hash, &seen, &mut offer, &wish, &mut rest) {
                 Ok(put) => break Ok(put),
                 Err(again) => {
+                    let spared = seen.sighting.index;
                     drop(pin);
-                    self.make_way(hash, again, &mut rest);
+                    self.make_way(hash, again, spared, &mut rest);
                 }
             }
         };
@@ -291,9 +293,9 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
     }
 
     /// Before a write begins anew, outside of its pin.
-    fn make_way(&self, hash: Bits, again: Again, rest: &mut Rest<'_, K, V>) {
+    fn make_way(&self, hash: Bits, again: Again, spared: Option<u32>, rest: &mut Rest<'_, K, V>) {
         if again.need > 0 {
-            self.cache.inner.store.make_way(hash, again.need, rest);
+            self.cache.inner.store.make_way(hash, again.need, spared, rest);
         }
     }
 

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Rng, checked, finishes};
-use pinyon::{Cache, Cause, Compute, Computed, InsertOptions, Inserted, ManualTicker};
+use pinyon::{Cache, Cause, Compute, Computed, InsertOptions, Inserted, ManualTicker, Policy};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
@@ -186,6 +186,38 @@ fn g16_a_value_that_was_removed_and_written_again_is_not_mistaken_for_the_one_th
 }
 
 // G16, several threads: what is reported is atomic.
+
+/// A value that grows makes others leave, never itself: first in small steps, then to all of the capacity at once.
+#[test]
+fn g16_what_is_written_over_by_something_heavier_does_not_leave_to_make_room_for_itself() {
+    for (policy, shards) in
+        [Policy::ClockTinyLfu, Policy::Clock].into_iter().flat_map(|policy| [(policy, 1), (policy, 4)])
+    {
+        let builder = Cache::builder().capacity_weight(4000).shards(shards).policy(policy);
+        let cache: common::Checked<u64, u64> = checked(builder.weigher(|_: &u64, weight: &u64| *weight));
+        let mut random = Rng::new(7);
+        for growing in 0..20 {
+            (1000..6000).for_each(|key| assert!(cache.insert(key, 1).is_stored()));
+            let mut weight = 1;
+            assert!(cache.insert(growing, weight).is_stored());
+            while weight < 4000 {
+                let others = 1000 + random.below(5000);
+                assert!(cache.insert(others, 1 + random.below(3)).is_stored());
+                if !cache.contains(&growing) {
+                    break;
+                }
+                weight = if weight > 500 { 4000 } else { weight + 1 + random.below(40) };
+                if random.below(2) == 0 {
+                    assert_eq!(cache.replace(growing, weight), Inserted::Replaced, "{policy:?}, {shards}");
+                } else {
+                    let grow = |there: Option<&u64>| Compute::Put(weight.max(*there.expect("it is there")));
+                    assert_eq!(cache.compute(growing, grow), Computed::Replaced, "{policy:?}, {shards}");
+                }
+                assert_eq!(cache.get(&growing), Some(weight));
+            }
+        }
+    }
+}
 
 #[test]
 fn g16_counters_of_several_threads_add_up() {

@@ -11,6 +11,7 @@
 
 mod alone;
 mod check;
+mod evict;
 mod sweep;
 
 use super::eras::Eras;
@@ -176,11 +177,6 @@ impl<K, V> Locked<'_, K, V> {
         self.write.tables.locate(hash, sighting.index, &sighting.rejected, |index| self.shard.hash_of(index))
     }
 
-    /// Is the entry that a search saw still there?
-    pub(crate) fn holds(&self, hash: u32, sighting: &Sighting) -> bool {
-        matches!(self.locate(hash, sighting), Located::Here(_))
-    }
-
     /// Is nothing under the hash but what a search rejected?
     pub(crate) fn is_vacant(&self, hash: u32, sighting: &Sighting) -> bool {
         !self.write.tables.has_stranger(hash, &sighting.rejected, |index| self.shard.hash_of(index))
@@ -324,34 +320,6 @@ impl<K, V> Locked<'_, K, V> {
         } else {
             self.write.garbage.retire(index, weight, &self.shard.limits);
         }
-    }
-
-    /// Evicts what the policy chooses until the room holds `need`, which it does not yet: at least one entry if there is
-    /// any, at most [`STEP`]. How many, and whether it does.
-    #[inline]
-    pub(crate) fn evict(&mut self, need: u64, room: &mut Room<'_>) -> (usize, bool) {
-        let mut evicted = 0;
-        while evicted < STEP && self.evict_one(room) {
-            evicted += 1;
-            if room.cover(need) {
-                return (evicted, true);
-            }
-        }
-        (evicted, false)
-    }
-
-    /// Evicts until what is left in all shards weighs no more than this, at most `most` entries or [`STEP`]. Returns how many.
-    pub(crate) fn shrink(&mut self, weight: u64, most: usize, room: &mut Room<'_>) -> usize {
-        (0..STEP.min(most)).take_while(|_| !room.rest_fits(weight) && self.evict_one(room)).count()
-    }
-
-    #[inline]
-    fn evict_one(&mut self, room: &mut Room<'_>) -> bool {
-        let victim = self.write.policy.victim(&Rows(self.shard));
-        if let Some(index) = victim {
-            self.unlink_from_table(index, None, Cause::Evicted, room);
-        }
-        victim.is_some()
     }
 
     /// Removes up to [`STEP`] entries with hashes of at least `from`; the hash to go on from.
