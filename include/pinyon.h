@@ -832,6 +832,24 @@ int32_t pinyon_get(const pinyon_cache *cache,
                    size_t *size);
 
 /**
+ * Copies a value into the buffer if it fits, else gets it without a copy: by one call, whatever its size. It is `*size`
+ * bytes at `*data` (each may be NULL), which is in the buffer if it was copied; then `*handle` is NULL, else it is to be given to
+ * `pinyon_release`, which takes NULL too.
+ *
+ * Returns `PINYON_OK`, `PINYON_MISS`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
+ * Touches: counts a hit or a miss, is a use, restarts the idle time.
+ * Threads: any; the handle may be used and released on any. Blocks: no. Calls back: no.
+ */
+int32_t pinyon_get_into(const pinyon_cache *cache,
+                        const void *key,
+                        size_t key_size,
+                        void *buffer,
+                        size_t capacity,
+                        pinyon_handle **handle,
+                        const void **data,
+                        size_t *size);
+
+/**
  * Where the value of a handle is, and its size; each may be NULL. Good until the handle is released.
  *
  * Returns `PINYON_OK`, `PINYON_ERR_NULL`.

@@ -337,6 +337,8 @@ func (r *runner) run(step map[string]any) {
 			c = codeTooSmall
 		}
 		r.value(value, c)
+	case "get_into":
+		r.value(e.get(r.bytes("key"), make([]byte, 0, r.number("capacity", 0))))
 	case "take":
 		r.value(e.take(r.bytes("key"), nil))
 	case "contains":

@@ -13,6 +13,9 @@ type engineMethods interface {
 	view(key string, look func(value []byte)) code
 	// getMany calls each for every key that is there, as view does look, in the order of the keys.
 	getMany(keys []string, each func(i int, value []byte))
+	// getManyInto puts the values, one behind the other, behind the end of buffer, or of a larger one, and slices of it into values, for
+	// every key that is there. Returns the buffer.
+	getManyInto(keys []string, values [][]byte, buffer []byte) []byte
 	contains(key string) code
 	metadata(key string) (metadata, code)
 

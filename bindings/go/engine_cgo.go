@@ -14,6 +14,8 @@ package pinyon
 #cgo nocallback pgo_release
 #cgo noescape pgo_get_many
 #cgo nocallback pgo_get_many
+#cgo noescape pgo_copy_many
+#cgo nocallback pgo_copy_many
 #cgo noescape pgo_release_many
 #cgo nocallback pgo_release_many
 #cgo noescape pgo_remove_many
@@ -68,7 +70,7 @@ import (
 // call that has one needs no count to keep it; but it must stay reachable until the call of C has returned, which is what
 // the runtime.KeepAlive of each method is for.
 type engine struct {
-	cache    *C.pinyon_cache
+	cache    *C.pgo_cache
 	clock    *ManualClock // the library reads it
 	attached bool         // others have made it, and free it
 }
@@ -92,16 +94,25 @@ func newEngine(s *settings) (*engine, error) {
 		clock = (*C.uint64_t)(s.clock.now)
 	}
 	var text [256]byte
-	e := &engine{clock: s.clock}
+	var cache *C.pinyon_cache
 	result := C.pgo_create(C.uint64_t(s.capacity), C.uint32_t(s.unit), C.uint32_t(s.policy), C.uint32_t(s.shards), flags,
 		C.uint64_t(s.ttl), C.uint64_t(s.idle), C.uint64_t(s.refreshAfter), clock, C.size_t(s.queue),
-		(*C.char)(unsafe.Pointer(&text)), C.size_t(len(text)), &e.cache)
+		(*C.char)(unsafe.Pointer(&text)), C.size_t(len(text)), &cache)
 	if result != 0 {
 		return nil, errors.Join(code(result).err(), errors.New(C.GoString((*C.char)(unsafe.Pointer(&text)))))
 	}
-	runtime.AddCleanup(e, func(native freed) { C.pinyon_free(native.cache) }, freed{e.cache, s.clock})
+	e := engineOf(cache)
+	e.clock = s.clock
+	runtime.AddCleanup(e, func(native freed) { C.pinyon_free(native.cache) }, freed{cache, s.clock})
 	return e, nil
 }
+
+func engineOf(cache *C.pinyon_cache) *engine {
+	return &engine{cache: (*C.pgo_cache)(unsafe.Pointer(cache))}
+}
+
+// native is the cache as the library knows it.
+func (e *engine) native() *C.pinyon_cache { return (*C.pinyon_cache)(unsafe.Pointer(e.cache)) }
 
 // freed is what the end of an engine frees, with the clock that the library may read until then.
 type freed struct {
@@ -141,29 +152,32 @@ func (e *engine) get(key string, dst []byte) ([]byte, code) {
 	stress()
 	var v C.pgo_value
 	room := free(dst)
-	c := code(C.pgo_get(e.cache, text(key), size(key), data(room), size(room), out(&v)))
+	copied := C.pgo_get(e.cache, text(key), size(key), data(room), size(room), out(&v))
 	runtime.KeepAlive(e)
-	if c != codeOK {
+	if copied >= 0 {
+		return dst[:len(dst)+int(copied)], codeOK
+	}
+	if c := code(v.code); c != codeOK {
 		return dst, c
 	}
-	return appended(dst, &v), c
+	return appended(dst, &v), codeOK
 }
 
 func (e *engine) view(key string, look func([]byte)) code {
 	stress()
 	var v C.pgo_value
-	c := code(C.pgo_get(e.cache, text(key), size(key), nil, 0, out(&v)))
+	copied := C.pgo_get(e.cache, text(key), size(key), nil, 0, out(&v))
 	runtime.KeepAlive(e)
-	if c != codeOK {
-		return c
-	}
-	if v.handle == nil { // of no bytes
+	if copied >= 0 { // no bytes
 		look([]byte{})
+		return codeOK
+	}
+	if c := code(v.code); c != codeOK {
 		return c
 	}
 	defer C.pgo_release(v.handle)
 	look(native(v.data, uint64(v.size)))
-	return c
+	return codeOK
 }
 
 func (e *engine) contains(key string) code {
@@ -264,13 +278,13 @@ func (e *engine) expireAfter(key string, ttl uint64) code {
 
 func (e *engine) clear() {
 	stress()
-	C.pinyon_clear(e.cache)
+	C.pinyon_clear(e.native())
 	runtime.KeepAlive(e)
 }
 
 func (e *engine) invalidateAll() {
 	stress()
-	C.pinyon_invalidate_all(e.cache)
+	C.pinyon_invalidate_all(e.native())
 	runtime.KeepAlive(e)
 }
 
@@ -285,12 +299,10 @@ type batch struct {
 	keys, values       []byte
 	keyEnds, valueEnds [C.PGO_BATCH]C.uint64_t
 	found              [C.PGO_BATCH]C.pinyon_found
+	sizes              [C.PGO_BATCH]C.int64_t
 	codes              [C.PGO_BATCH]C.int32_t
 	items              []C.pinyon_item
 }
-
-// A batch that has grown above this many bytes is left to the collector.
-const largestKept = 1 << 20
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
@@ -319,6 +331,36 @@ func (e *engine) getMany(keys []string, each func(int, []byte)) {
 		b.each(from, len(some), each)
 	}
 	runtime.KeepAlive(e)
+}
+
+func (e *engine) getManyInto(keys []string, values [][]byte, buffer []byte) []byte {
+	stress()
+	b := batches.Get().(*batch)
+	defer b.release()
+	for from := 0; from < len(keys); from += C.PGO_BATCH {
+		some := keys[from:min(from+C.PGO_BATCH, len(keys))]
+		b.putKeys(some)
+		room := free(buffer)
+		copied := int(C.pgo_copy_many(e.cache, data(b.keys), &b.keyEnds[0], C.size_t(len(some)), data(room), size(room), &b.sizes[0], out(&b.found)))
+		for i, size := range b.sizes[:copied] {
+			if size >= 0 {
+				buffer = buffer[:len(buffer)+int(size)]
+				values[from+i] = last(buffer, int(size))
+			}
+		}
+		for i := copied; i < len(some); i++ {
+			if found := &b.found[i]; code(found.code) == codeOK {
+				value := native(found.value.data, uint64(found.value.size))
+				buffer = placed(buffer, value, len(keys)-from-i)
+				values[from+i] = last(buffer, len(value))
+			}
+		}
+		if copied < len(some) {
+			C.pgo_release_many(out(&b.found), C.size_t(len(some)))
+		}
+	}
+	runtime.KeepAlive(e)
+	return buffer
 }
 
 // each shows what was found, and releases it, also when that panics.
@@ -423,14 +465,14 @@ func (e *engine) complete(token uint64, value []byte, w *write) code {
 
 func (e *engine) abandon(token uint64) code {
 	stress()
-	c := code(C.pinyon_abandon(e.cache, C.uint64_t(token)))
+	c := code(C.pinyon_abandon(e.native(), C.uint64_t(token)))
 	runtime.KeepAlive(e)
 	return c
 }
 
 func (e *engine) leave(ticket uint64) code {
 	stress()
-	c := code(C.pinyon_leave(e.cache, C.uint64_t(ticket)))
+	c := code(C.pinyon_leave(e.native(), C.uint64_t(ticket)))
 	runtime.KeepAlive(e)
 	return c
 }
@@ -477,7 +519,7 @@ func (e *engine) removals(limit int) ([]Removal, code) {
 
 func (e *engine) count() uint64 {
 	stress()
-	count := uint64(C.pinyon_count(e.cache))
+	count := uint64(C.pinyon_count(e.native()))
 	runtime.KeepAlive(e)
 	return count
 }
@@ -486,7 +528,7 @@ func (e *engine) stats() Stats {
 	stress()
 	var s C.pinyon_stats
 	s.struct_size = C.sizeof_pinyon_stats
-	C.pinyon_get_stats(e.cache, &s)
+	C.pinyon_get_stats(e.native(), &s)
 	runtime.KeepAlive(e)
 	return Stats{
 		Hits: uint64(s.hits), Misses: uint64(s.misses),
@@ -504,7 +546,7 @@ func (e *engine) stats() Stats {
 
 func (e *engine) setCapacity(capacity uint64) code {
 	stress()
-	c := code(C.pinyon_set_capacity(e.cache, C.uint64_t(capacity)))
+	c := code(C.pinyon_set_capacity(e.native(), C.uint64_t(capacity)))
 	runtime.KeepAlive(e)
 	return c
 }
@@ -512,14 +554,14 @@ func (e *engine) setCapacity(capacity uint64) code {
 func (e *engine) shrink(weight uint64) uint64 {
 	stress()
 	var evicted C.uint64_t
-	C.pinyon_shrink(e.cache, C.uint64_t(weight), &evicted)
+	C.pinyon_shrink(e.native(), C.uint64_t(weight), &evicted)
 	runtime.KeepAlive(e)
 	return uint64(evicted)
 }
 
 func (e *engine) maintain(budget int) code {
 	stress()
-	c := code(C.pinyon_maintain(e.cache, C.size_t(max(budget, 0))))
+	c := code(C.pinyon_maintain(e.native(), C.size_t(max(budget, 0))))
 	runtime.KeepAlive(e)
 	return c
 }

@@ -78,6 +78,14 @@ func (e *engine) getMany(keys []string, each func(int, []byte)) {
 	}
 }
 
+func (e *engine) getManyInto(keys []string, values [][]byte, buffer []byte) []byte {
+	e.getMany(keys, func(i int, value []byte) {
+		buffer = placed(buffer, value, len(keys)-i)
+		values[i] = last(buffer, len(value))
+	})
+	return buffer
+}
+
 // peeked calls look with the entry of a key under the shard's lock.
 func (e *engine) peeked(key string, look func(s *shard, n *entry, now int64)) code {
 	s := e.of(key)

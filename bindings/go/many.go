@@ -3,7 +3,30 @@ package pinyon
 // MGet is the values of many keys, in their order, nil for each that is not there, in one call of C for 64 of them. The values share
 // one piece of memory.
 func (b *Bytes) MGet(keys []string) [][]byte {
-	values, _ := b.MGetInto(keys, nil, nil)
+	r := rooms.Get().(*room)
+	defer r.release()
+	values, buffer := b.MGetInto(keys, nil, r.value)
+	if cap(buffer) > cap(r.value) {
+		r.value = buffer
+	}
+	sum := 0
+	for _, value := range values {
+		sum += len(value)
+	}
+	own := make([]byte, 0, sum)
+	if len(buffer) == sum {
+		own = append(own, buffer...)
+	} else {
+		for _, value := range values {
+			own = append(own, value...)
+		}
+	}
+	for i, value := range values {
+		if value != nil {
+			n := len(value)
+			values[i], own = own[:n:n], own[n:]
+		}
+	}
 	return values
 }
 
@@ -15,17 +38,35 @@ func (b *Bytes) MGetInto(keys []string, values [][]byte, buffer []byte) ([][]byt
 	}
 	values, buffer = values[:len(keys)], buffer[:0]
 	clear(values)
-	b.MView(keys, func(i int, value []byte) {
-		if buffer == nil || cap(buffer)-len(buffer) < len(value) {
-			// What was put into the old one stays there.
-			buffer = make([]byte, 0, max((len(keys)-i)*(len(value)+8), 2*len(buffer)))
+	e := b.open.Load()
+	if e == nil {
+		return values, buffer
+	}
+	if buffer == nil {
+		buffer = []byte{} // a slice of which is not nil
+	}
+	buffer = e.getManyInto(keys, values, buffer)
+	if b.mark != nil {
+		for i, value := range values {
+			if b.absent(value) {
+				values[i] = nil
+			}
 		}
-		from := len(buffer)
-		buffer = append(buffer, value...)
-		values[i] = buffer[from:len(buffer):len(buffer)]
-	})
+	}
 	return values, buffer
 }
+
+// placed appends a value to buffer, or puts it into another if there is no room, which then has some for so many of its size; what was
+// put into the old one stays there.
+func placed(buffer, value []byte, more int) []byte {
+	if cap(buffer)-len(buffer) < len(value) {
+		buffer = make([]byte, 0, max(more*(len(value)+8), 2*len(buffer)))
+	}
+	return append(buffer, value...)
+}
+
+// last is the last n bytes of buffer, to which nothing can be appended in place.
+func last(buffer []byte, n int) []byte { return buffer[len(buffer)-n : len(buffer) : len(buffer)] }
 
 // MView calls look with the value of each key that is there, in their order, as [Bytes.View] does.
 func (b *Bytes) MView(keys []string, look func(i int, value []byte)) {

@@ -29,10 +29,11 @@ func Attach(cache unsafe.Pointer) (*Bytes, error) {
 	if cache == nil {
 		return nil, invalid("Attach(nil): there is no cache")
 	}
-	e := &engine{cache: (*C.pinyon_cache)(cache), attached: true}
+	e := engineOf((*C.pinyon_cache)(cache))
+	e.attached = true
 	var s C.pinyon_stats
 	s.struct_size = C.sizeof_pinyon_stats
-	if C.pinyon_get_stats(e.cache, &s) != 0 {
+	if C.pinyon_get_stats(e.native(), &s) != 0 {
 		return nil, invalid("Attach(%p): this is no pinyon_cache", cache)
 	}
 	b := new(Bytes)

@@ -1,8 +1,8 @@
 // What the Go side calls: pinyon.h with keys, tags and options as plain arguments, so that one call of C does one operation and no
 // pointer to Go's memory lies in other memory. None of these functions keeps a pointer it is given, blocks, or calls Go.
 //
-// What has pointers is passed as a `char *`: cgo would look through it for pointers to Go's memory at each call, of which there are
-// none, because what these structs point to is the library's; for 64 keys that costs more than to find them.
+// What has pointers, or may have, as a cache, is passed as a `char *`: cgo would look through it for pointers to Go's memory at each call,
+// of which there are none, because what these structs point to is the library's; for 64 keys that costs more than to find them.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +28,9 @@
 #endif
 
 #include "pinyon.h"
+
+typedef char pgo_cache;
+static inline pinyon_cache *pgo_at(pgo_cache *cache) { return (pinyon_cache *)cache; }
 
 static uint64_t pgo_now(void *clock) { return __atomic_load_n((const uint64_t *)clock, __ATOMIC_ACQUIRE); }
 
@@ -55,25 +58,25 @@ typedef struct {
     uint64_t size;
     pinyon_handle *handle;
     const void *data;
+    int32_t code;
 } pgo_value;
 
-static int32_t pgo_get(pinyon_cache *cache, const char *key, size_t key_size, char *buffer, size_t capacity, char *found) {
-    pgo_value *value = (pgo_value *)found;
-    size_t size = 0;
-    int32_t code = pinyon_get(cache, key, key_size, &value->handle, &value->data, &size);
-    value->size = size;
-    if (code == PINYON_OK && size <= capacity) {
-        memcpy(buffer, value->data, size);
-        pinyon_release(value->handle);
-        value->handle = NULL;
-    }
-    return code;
+// The size of a value that is in the buffer now; of any other, and of none, -1, and what is to be known of it is in `found`.
+static int64_t pgo_get(pgo_cache *cache, const char *key, size_t key_size, char *buffer, size_t capacity, char *found) {
+    pinyon_handle *handle;
+    const void *data;
+    size_t size;
+    int32_t code = pinyon_get_into(pgo_at(cache), key, key_size, buffer, capacity, &handle, &data, &size);
+    if (code == PINYON_OK && handle == NULL) return (int64_t)size;
+    pgo_value value = {size, handle, data, code};
+    *(pgo_value *)found = value;
+    return -1;
 }
 
-static int32_t pgo_take(pinyon_cache *cache, const char *key, size_t key_size, char *found) {
+static int32_t pgo_take(pgo_cache *cache, const char *key, size_t key_size, char *found) {
     pgo_value *value = (pgo_value *)found;
     size_t size = 0;
-    int32_t code = pinyon_take(cache, key, key_size, &value->handle, &value->data, &size);
+    int32_t code = pinyon_take(pgo_at(cache), key, key_size, &value->handle, &value->data, &size);
     value->size = size;
     return code;
 }
@@ -90,12 +93,31 @@ static inline pinyon_bytes pgo_nth(const char *bytes, const uint64_t *ends, size
 // How many keys one call of these takes at most.
 enum { PGO_BATCH = 64 };
 
-static void pgo_get_many(pinyon_cache *cache, const char *keys, const uint64_t *ends, size_t count, char *all) {
+static void pgo_get_many(pgo_cache *cache, const char *keys, const uint64_t *ends, size_t count, char *all) {
     pinyon_found *found = (pinyon_found *)all;
     pinyon_bytes split[PGO_BATCH];
     for (size_t i = 0; i < count; i++) split[i] = pgo_nth(keys, ends, i);
-    if (pinyon_get_many(cache, split, count, found) != PINYON_OK)
+    if (pinyon_get_many(pgo_at(cache), split, count, found) != PINYON_OK)
         for (size_t i = 0; i < count; i++) found[i].code = PINYON_MISS, found[i].handle = NULL;
+}
+
+// The same, and copies the values one behind the other into the buffer, as many as fit: `sizes` has the size of each, -1 of what is not
+// there. Returns how many keys that did for; the others are in `all`, and the first of them is there.
+static size_t pgo_copy_many(pgo_cache *cache, const char *keys, const uint64_t *ends, size_t count, char *buffer, size_t capacity,
+                            int64_t *sizes, char *all) {
+    pinyon_found *found = (pinyon_found *)all;
+    pgo_get_many(cache, keys, ends, count, all);
+    for (size_t i = 0; i < count; i++) {
+        sizes[i] = -1;
+        if (found[i].code != PINYON_OK) continue;
+        size_t size = found[i].value.size;
+        if (size > capacity) return i;
+        if (size) memcpy(buffer, found[i].value.data, size);
+        pinyon_release(found[i].handle);
+        found[i].handle = NULL;
+        sizes[i] = (int64_t)size, buffer += size, capacity -= size;
+    }
+    return count;
 }
 
 static void pgo_release_many(char *all, size_t count) {
@@ -103,10 +125,10 @@ static void pgo_release_many(char *all, size_t count) {
     for (size_t i = 0; i < count; i++) pinyon_release(found[i].handle);
 }
 
-static int32_t pgo_remove_many(pinyon_cache *cache, const char *keys, const uint64_t *ends, size_t count, int32_t *codes) {
+static int32_t pgo_remove_many(pgo_cache *cache, const char *keys, const uint64_t *ends, size_t count, int32_t *codes) {
     pinyon_bytes split[PGO_BATCH];
     for (size_t i = 0; i < count; i++) split[i] = pgo_nth(keys, ends, i);
-    return pinyon_remove_many(cache, split, count, codes);
+    return pinyon_remove_many(pgo_at(cache), split, count, codes);
 }
 
 // What a write says, by plain arguments; `tags` one after another.
@@ -147,19 +169,19 @@ static const pinyon_entry_options *pgo_options(const pgo_write *write, const cha
     const pinyon_entry_options *options = pgo_options(write, tags, tag_ends, expected, expected_size, &room, few, &many); \
     if (options && options->tag_count != write->tag_count) return PINYON_ERR_MEMORY;
 
-static int32_t pgo_set(pinyon_cache *cache, const char *key, size_t key_size, const char *value, size_t value_size) {
-    return pinyon_set(cache, key, key_size, value, value_size, NULL);
+static int32_t pgo_set(pgo_cache *cache, const char *key, size_t key_size, const char *value, size_t value_size) {
+    return pinyon_set(pgo_at(cache), key, key_size, value, value_size, NULL);
 }
 
-static int32_t pgo_set_with(pinyon_cache *cache, const char *key, size_t key_size, const char *value, size_t value_size,
+static int32_t pgo_set_with(pgo_cache *cache, const char *key, size_t key_size, const char *value, size_t value_size,
                             const pgo_write *write, const char *tags, const uint64_t *tag_ends, const char *expected, size_t expected_size) {
     PGO_WRITE
-    int32_t code = pinyon_set(cache, key, key_size, value, value_size, options);
+    int32_t code = pinyon_set(pgo_at(cache), key, key_size, value, value_size, options);
     free(many);
     return code;
 }
 
-static int32_t pgo_set_many(pinyon_cache *cache, const char *keys, const uint64_t *key_ends, const char *values, const uint64_t *value_ends,
+static int32_t pgo_set_many(pgo_cache *cache, const char *keys, const uint64_t *key_ends, const char *values, const uint64_t *value_ends,
                             size_t count, const pgo_write *write, const char *tags, const uint64_t *tag_ends, const char *expected,
                             size_t expected_size, int32_t *codes) {
     pinyon_pair pairs[PGO_BATCH];
@@ -168,38 +190,38 @@ static int32_t pgo_set_many(pinyon_cache *cache, const char *keys, const uint64_
         pairs[i].key = pgo_nth(keys, key_ends, i);
         pairs[i].value = pgo_nth(values, value_ends, i);
     }
-    int32_t code = pinyon_set_many(cache, pairs, count, options, codes);
+    int32_t code = pinyon_set_many(pgo_at(cache), pairs, count, options, codes);
     free(many);
     return code;
 }
 
-static int32_t pgo_counter_add(pinyon_cache *cache, const char *key, size_t key_size, int64_t delta, int64_t initial, const pgo_write *write,
+static int32_t pgo_counter_add(pgo_cache *cache, const char *key, size_t key_size, int64_t delta, int64_t initial, const pgo_write *write,
                                const char *tags, const uint64_t *tag_ends, const char *expected, size_t expected_size, int64_t *now) {
     PGO_WRITE
-    int32_t code = pinyon_counter_add(cache, key, key_size, delta, initial, options, now);
+    int32_t code = pinyon_counter_add(pgo_at(cache), key, key_size, delta, initial, options, now);
     free(many);
     return code;
 }
 
-static int32_t pgo_complete(pinyon_cache *cache, uint64_t token, const char *value, size_t value_size, const pgo_write *write,
+static int32_t pgo_complete(pgo_cache *cache, uint64_t token, const char *value, size_t value_size, const pgo_write *write,
                             const char *tags, const uint64_t *tag_ends, const char *expected, size_t expected_size) {
     PGO_WRITE
-    int32_t code = pinyon_complete(cache, token, value, value_size, options);
+    int32_t code = pinyon_complete(pgo_at(cache), token, value, value_size, options);
     free(many);
     return code;
 }
 
-static int32_t pgo_contains(pinyon_cache *cache, const char *key, size_t size) { return pinyon_contains(cache, key, size); }
-static int32_t pgo_remove(pinyon_cache *cache, const char *key, size_t size) { return pinyon_remove(cache, key, size); }
-static int32_t pgo_touch(pinyon_cache *cache, const char *key, size_t size) { return pinyon_touch(cache, key, size); }
-static int32_t pgo_expire_after(pinyon_cache *cache, const char *key, size_t size, uint64_t ttl) {
-    return pinyon_expire_after(cache, key, size, ttl);
+static int32_t pgo_contains(pgo_cache *cache, const char *key, size_t size) { return pinyon_contains(pgo_at(cache), key, size); }
+static int32_t pgo_remove(pgo_cache *cache, const char *key, size_t size) { return pinyon_remove(pgo_at(cache), key, size); }
+static int32_t pgo_touch(pgo_cache *cache, const char *key, size_t size) { return pinyon_touch(pgo_at(cache), key, size); }
+static int32_t pgo_expire_after(pgo_cache *cache, const char *key, size_t size, uint64_t ttl) {
+    return pinyon_expire_after(pgo_at(cache), key, size, ttl);
 }
-static int32_t pgo_invalidate_tag(pinyon_cache *cache, const char *tag, size_t size) { return pinyon_invalidate_tag(cache, tag, size); }
+static int32_t pgo_invalidate_tag(pgo_cache *cache, const char *tag, size_t size) { return pinyon_invalidate_tag(pgo_at(cache), tag, size); }
 
-static int32_t pgo_metadata(pinyon_cache *cache, const char *key, size_t size, pinyon_metadata *metadata) {
+static int32_t pgo_metadata(pgo_cache *cache, const char *key, size_t size, pinyon_metadata *metadata) {
     metadata->struct_size = sizeof *metadata;
-    return pinyon_get_metadata(cache, key, size, metadata);
+    return pinyon_get_metadata(pgo_at(cache), key, size, metadata);
 }
 
 // As pgo_get, of a value that a lease has found.
@@ -222,30 +244,30 @@ static void pgo_found(const pinyon_acquired *found, char *buffer, size_t capacit
     }
 }
 
-static int32_t pgo_acquire(pinyon_cache *cache, const char *key, size_t key_size, uint64_t lasting, uint64_t refresh_after, char *buffer,
+static int32_t pgo_acquire(pgo_cache *cache, const char *key, size_t key_size, uint64_t lasting, uint64_t refresh_after, char *buffer,
                            size_t capacity, char *acquired) {
     pinyon_lease_options options = {sizeof options, lasting, refresh_after};
     pinyon_acquired found = {0};
-    int32_t code = pinyon_acquire(cache, key, key_size, &options, &found);
+    int32_t code = pinyon_acquire(pgo_at(cache), key, key_size, &options, &found);
     pgo_found(&found, buffer, capacity, acquired);
     return code;
 }
 
-static int32_t pgo_wait(pinyon_cache *cache, uint64_t ticket, char *buffer, size_t capacity, char *acquired) {
+static int32_t pgo_wait(pgo_cache *cache, uint64_t ticket, char *buffer, size_t capacity, char *acquired) {
     pinyon_acquired found = {0};
-    int32_t code = pinyon_wait(cache, ticket, 0, &found);
+    int32_t code = pinyon_wait(pgo_at(cache), ticket, 0, &found);
     pgo_found(&found, buffer, capacity, acquired);
     return code;
 }
 
-static int32_t pgo_next_page(pinyon_cache *cache, uint64_t *cursor, char *items, size_t capacity, size_t *count) {
-    return pinyon_next_page(cache, cursor, (pinyon_item *)items, capacity, count);
+static int32_t pgo_next_page(pgo_cache *cache, uint64_t *cursor, char *items, size_t capacity, size_t *count) {
+    return pinyon_next_page(pgo_at(cache), cursor, (pinyon_item *)items, capacity, count);
 }
 
 static void pgo_release_items(char *items, size_t count) { pinyon_items_release((pinyon_item *)items, count); }
 
-static int32_t pgo_poll_removals(pinyon_cache *cache, char *removals, size_t capacity, size_t *count) {
-    return pinyon_poll_removals(cache, (pinyon_removal *)removals, capacity, count);
+static int32_t pgo_poll_removals(pgo_cache *cache, char *removals, size_t capacity, size_t *count) {
+    return pinyon_poll_removals(pgo_at(cache), (pinyon_removal *)removals, capacity, count);
 }
 
 static void pgo_release_removals(char *all, size_t count) {

@@ -60,6 +60,33 @@ impl Hand {
     }
 }
 
+/// Room for a copy.
+struct Buffer {
+    at: *mut u8,
+    capacity: usize,
+}
+
+impl Buffer {
+    #[inline]
+    fn of(at: *mut c_void, capacity: usize) -> Result<Self, Failure> {
+        if at.is_null() && capacity > 0 {
+            return Err(Failure::of(PINYON_ERR_NULL, "buffer", "is NULL and its capacity is not 0"));
+        }
+        Ok(Buffer { at: at.cast(), capacity })
+    }
+
+    /// Copies a value if there is room for it: a copy is in it then.
+    #[inline]
+    fn holds(&self, value: &[u8]) -> bool {
+        let fits = value.len() <= self.capacity;
+        if fits && !value.is_empty() {
+            // SAFETY: the word of the caller of the call that this is in; there is room.
+            unsafe { self.at.copy_from_nonoverlapping(value.as_ptr(), value.len()) };
+        }
+        fits
+    }
+}
+
 /// Copies a value into the buffer. Its size is in `*size` (which may be NULL) if there is one, whether or not it
 /// fits; if it does not fit, nothing is copied. With a NULL buffer of capacity 0 it only asks the size.
 ///
@@ -85,20 +112,11 @@ pub unsafe extern "C" fn pinyon_get_copy(
         // SAFETY: the caller's word.
         let (size, cache, key) =
             unsafe { (Wish::of("size", size, 0)?, at(cache)?, bytes("key", key, key_size)?) };
-        if buffer.is_null() && capacity > 0 {
-            return Err(Failure::of(PINYON_ERR_NULL, "buffer", "is NULL and its capacity is not 0"));
-        }
+        let buffer = Buffer::of(buffer, capacity)?;
         let copied = cache.cache.with(KeyBytes::of(key), |value| {
             let value = value.bytes();
             size.tell(value.len());
-            if value.len() > capacity {
-                return PINYON_TOO_SMALL;
-            }
-            if !value.is_empty() {
-                // SAFETY: the caller's word; there is room.
-                unsafe { buffer.cast::<u8>().copy_from_nonoverlapping(value.as_ptr(), value.len()) };
-            }
-            PINYON_OK
+            if buffer.holds(value) { PINYON_OK } else { PINYON_TOO_SMALL }
         });
         Ok(copied.unwrap_or(PINYON_MISS))
     })
@@ -132,6 +150,46 @@ pub unsafe extern "C" fn pinyon_get(
             let (cache, key) = (at(cache)?, bytes("key", key, key_size)?);
             Ok(hand.give(cache.cache.get(KeyBytes::of(key))))
         }
+    })
+}
+
+/// Copies a value into the buffer if it fits, else gets it without a copy: by one call, whatever its size. It is `*size`
+/// bytes at `*data` (each may be NULL), which is in the buffer if it was copied; then `*handle` is NULL, else it is to be given to
+/// `pinyon_release`, which takes NULL too.
+///
+/// Returns `PINYON_OK`, `PINYON_MISS`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
+/// Touches: counts a hit or a miss, is a use, restarts the idle time.
+/// Threads: any; the handle may be used and released on any. Blocks: no. Calls back: no.
+///
+/// # Safety
+///
+/// The cache is NULL, or from `pinyon_create` and not freed; the key has `key_size` bytes, the buffer room for
+/// `capacity`; the others are NULL or good for a write.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pinyon_get_into(
+    cache: *const pinyon_cache,
+    key: *const c_void,
+    key_size: usize,
+    buffer: *mut c_void,
+    capacity: usize,
+    handle: *mut *mut pinyon_handle,
+    data: *mut *const c_void,
+    size: *mut usize,
+) -> i32 {
+    call("pinyon_get_into", move || {
+        // SAFETY: the caller's word.
+        let (hand, cache, key) =
+            unsafe { (Hand::of(handle, data, size)?, at(cache)?, bytes("key", key, key_size)?) };
+        let room = Buffer::of(buffer, capacity)?;
+        let got = cache.cache.with(KeyBytes::of(key), |value| {
+            if !room.holds(value.bytes()) {
+                return hand.give(Some(value.clone()));
+            }
+            hand.data.tell(buffer);
+            hand.size.tell(value.bytes().len());
+            PINYON_OK
+        });
+        Ok(got.unwrap_or(PINYON_MISS))
     })
 }
 

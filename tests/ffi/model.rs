@@ -187,12 +187,33 @@ impl Run<'_> {
                     let (mut room, mut need) = (vec![0; usize::from(b)], usize::MAX);
                     let code =
                         pinyon_get_copy(cache, at, size, room.as_mut_ptr().cast(), room.len(), &mut need);
-                    match there {
+                    match &there {
                         None => assert_eq!((code, need), (PINYON_MISS, 0)),
                         Some(there) if there.value.len() > room.len() => {
                             assert_eq!((code, need), (PINYON_TOO_SMALL, there.value.len()));
                         }
                         Some(there) => assert!(code == PINYON_OK && room[..need] == there.value),
+                    }
+                    let (mut handle, mut data) = (null_mut(), null());
+                    let buffer = room.as_mut_ptr().cast();
+                    let code = pinyon_get_into(
+                        cache,
+                        at,
+                        size,
+                        buffer,
+                        room.len(),
+                        &mut handle,
+                        &mut data,
+                        &mut need,
+                    );
+                    let fits = there.as_ref().is_some_and(|there| there.value.len() <= room.len());
+                    assert_eq!((code, handle.is_null()), (hit, fits || there.is_none()));
+                    assert!(!fits || data == buffer.cast_const());
+                    if let Some(there) = there {
+                        assert!(slice(data, need) == there.value);
+                        if !fits {
+                            self.held.push((handle, there.value));
+                        }
                     }
                 }
                 5 => {

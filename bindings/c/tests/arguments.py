@@ -42,6 +42,7 @@ FUNCTIONS = {
     "pinyon_get_stats": Function(),
     "pinyon_get_copy": Function(optional="size", sizes="key_size"),
     "pinyon_get": Function(optional="data size", cleared="handle", sizes="key_size"),
+    "pinyon_get_into": Function(optional="data size", cleared="handle", sizes="key_size"),
     "pinyon_handle_value": Function(optional="data size"),
     "pinyon_retain": Function("", optional="handle"),
     "pinyon_release": Function("", optional="handle"),

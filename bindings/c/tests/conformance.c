@@ -251,6 +251,20 @@ static void get_copy(pinyon_bytes key, size_t capacity, int32_t wanted, maybe v,
     free(buffer);
 }
 
+static void get_into(pinyon_bytes key, size_t capacity, int32_t wanted, maybe v) {
+    pinyon_handle *handle;
+    pinyon_bytes bytes = {NULL, 0};
+    char *room = malloc(capacity + 1), *buffer = capacity == 0 ? NULL : room;
+    int32_t found = pinyon_get_into(cache, key.data, key.size, buffer, capacity, &handle, &bytes.data, &bytes.size);
+    int copied = found == PINYON_OK && bytes.size <= capacity;
+    code(wanted, found);
+    if ((handle != NULL) != (found == PINYON_OK && !copied)) mismatch("a value that fits has a handle, or one that does not has none\n");
+    if (copied && bytes.data != buffer) mismatch("a value that fits is not in the buffer\n");
+    value(v, found == PINYON_OK, bytes);
+    pinyon_release(handle);
+    free(room);
+}
+
 static maybe visited;
 
 static void visitor(void *user, const void *data, size_t size) {

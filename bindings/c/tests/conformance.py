@@ -124,6 +124,9 @@ def call(step, code):
     if op == "get_copy":
         take(step, "op", "key", "capacity", "returns", "gives", "size")
         return f"{op}({key}, {step['capacity']}, {code}, {perhaps(step)}, {step.get('size', 0)})"
+    if op == "get_into":
+        take(step, "op", "key", "capacity", "returns", "gives")
+        return f"{op}({key}, {step['capacity']}, {code}, {perhaps(step)})"
     if op in ("contains", "remove", "touch"):
         take(step, "op", "key", "returns")
         return f"{'remove_key' if op == 'remove' else op}({key}, {code})"

@@ -227,6 +227,10 @@ void get(pinyon_bytes key, std::int32_t wanted, const maybe& given) {
     found(wanted, given, by_handle(cache->get_handle(view(key))));
 }
 
+void get_into(pinyon_bytes key, std::size_t, std::int32_t wanted, const maybe& given) {
+    get(key, wanted, given);
+}
+
 // There is no buffer that could be too small.
 void get_copy(pinyon_bytes key, std::size_t, std::int32_t wanted, const maybe& given, std::size_t size) {
     const text is = cache->get(view(key));

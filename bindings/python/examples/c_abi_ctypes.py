@@ -136,6 +136,7 @@ FUNCTIONS = {
     "pinyon_get_stats": (c_int32, [cache, POINTER(pinyon_stats)]),
     "pinyon_get_copy": (c_int32, [cache, *key, c_void_p, c_size_t, size]),
     "pinyon_get": (c_int32, [cache, *key, out, out, size]),
+    "pinyon_get_into": (c_int32, [cache, *key, c_void_p, c_size_t, out, out, size]),
     "pinyon_handle_value": (c_int32, [c_void_p, out, size]),
     "pinyon_retain": (c_void_p, [c_void_p]),
     "pinyon_release": (None, [c_void_p]),

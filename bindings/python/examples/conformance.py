@@ -46,6 +46,7 @@ OPERATIONS = {
     "counter_add": ("key delta initial", "options"),
     "get": ("key", ""),
     "get_copy": ("key capacity", "size"),
+    "get_into": ("key capacity", ""),
     "visit": ("key", ""),
     "take": ("key", ""),
     "contains": ("key", ""),
@@ -376,6 +377,17 @@ class Cache:
         code = self.code(self.lib.pinyon_get_copy(self.cache, key, len(key), buffer, capacity, size))
         there = {"OK": size[0], "TOO_SMALL": size[0]}.get(code)
         return code, (self.abi.read(buffer, size[0]) if code == "OK" else None, there)
+
+    def get_into(self, key, capacity):
+        handle, data, size = self.abi.array("pinyon_handle *", 1), self.abi.array("void *", 1), self.abi.array("size_t", 1)
+        buffer = self.abi.array("char", capacity + 1)
+        code = self.code(self.lib.pinyon_get_into(self.cache, key, len(key), buffer, capacity, handle, data, size))
+        if code != "OK":
+            return code, None
+        same("is there a handle", size[0] > capacity, bool(handle[0]))
+        if handle[0]:
+            return code, self.keep(handle[0], data[0], size[0])
+        return code, self.abi.read(buffer, size[0])
 
     def visit(self, key):
         seen = []

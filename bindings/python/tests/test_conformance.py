@@ -41,7 +41,7 @@ METADATA = ["remaining_ms"]
 #: A tag of all entries, for `invalidate_all`.
 ALL = b"\0all"
 
-LOOKS = {"get", "get_copy", "visit", "contains", "metadata", "get_many", "count", "stats", "items", "removals"}
+LOOKS = {"get", "get_copy", "get_into", "visit", "contains", "metadata", "get_many", "count", "stats", "items", "removals"}
 AT_ALL = {"count", "stats", "items", "removals", "shrink"}
 
 
@@ -145,6 +145,9 @@ class Binding:
         if code == "OK" and len(value) > capacity:
             return "TOO_SMALL", (None, len(value))
         return code, (value, None if value is None else len(value))
+
+    def get_into(self, key, _capacity):
+        return self.get(key)
 
     def take(self, key):
         value = self.cache.pop(key, None)
