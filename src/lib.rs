@@ -50,6 +50,7 @@
 //! * `src/shard/table/models.rs`
 //! * `src/shard/table/tests.rs`
 //! * `src/shard/mod.rs`
+//! * `src/shard/weights.rs`
 //! * `src/shard/write.rs`
 //! * `src/shard/write/alone.rs`
 //! * `src/settle.rs`

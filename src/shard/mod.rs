@@ -34,6 +34,7 @@ mod garbage;
 mod slab;
 mod stamps;
 mod table;
+mod weights;
 mod write;
 
 pub(crate) use entry::{Entry, Times};
@@ -53,6 +54,7 @@ use slab::{Chunks, Column};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use table::Root;
+use weights::Weights;
 
 /// The proof that entries found now live as long as `'a`: a pin is held, or nobody else is there.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +129,7 @@ pub(crate) struct Shard<K, V> {
     /// Of tagged entries. Written before the entry is published, taken with its key and value.
     groups: Column<Group>,
     /// Only of a cache whose entries differ in weight.
-    weights: Option<Column<AtomicU64>>,
+    weights: Option<Weights>,
     /// Every entry has a row of times.
     dated: bool,
     limits: Limits,
@@ -166,7 +168,7 @@ impl<K, V> Shard<K, V> {
             entries: Chunks::new(&plan.arena),
             times: Column::new(&plan.arena),
             groups: Column::new(&plan.arena),
-            weights: plan.weighted.then(|| Column::new(&plan.arena)),
+            weights: plan.weighted.then(|| Weights::new(&plan.arena)),
             dated: plan.dated,
             limits: plan.limits,
             writers: Padded(Writers { load: Load::default(), write: Mutex::new(write) }),
@@ -253,10 +255,8 @@ impl<K, V> Shard<K, V> {
     /// What the entry weighs.
     #[allow(unsafe_code)]
     pub(crate) fn weight_of(&self, index: u32) -> u64 {
-        // SAFETY: H1: a row of weights is filled when its chunk is allocated, before the entry is published.
-        self.weights
-            .as_ref()
-            .map_or(1, |weights| unsafe { weights.row(index).as_ref() }.load(Ordering::Relaxed))
+        // SAFETY: H1: an entry's weight is set when it is written.
+        self.weights.as_ref().map_or(1, |weights| unsafe { weights.get(index) })
     }
 
     /// The entry under `hash` whose key `matches`. Runs user code (equality), so no lock may be held.
@@ -429,6 +429,6 @@ impl<K, V> Drop for Rest<'_, K, V> {
 pub(crate) fn entry_bytes<K, V>() -> u64 {
     const TABLE: usize = 8;
     const SKETCH: usize = 8;
-    const WEIGHT: usize = 8;
+    const WEIGHT: usize = 2;
     (size_of::<Entry<K, V>>() + TABLE + SKETCH + WEIGHT) as u64
 }

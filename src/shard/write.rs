@@ -19,6 +19,7 @@ use super::garbage::{Due, Garbage, HeldUp, Ready};
 use super::slab::Slab;
 use super::stamps::{Stamp, Stamps};
 use super::table::{COPIED_PER_WRITE, Located, Place, Tables};
+use super::weights::Weights;
 use super::{Batch, Entry, Found, Plan, Rows, Shard, Sighting, Times};
 use crate::expiry::{Deadline, NEVER, Wheel};
 use crate::hash::Hash;
@@ -518,9 +519,7 @@ impl<K, V> Shard<K, V> {
         // SAFETY: S2: the row is ours and unreachable.
         unsafe { self.entries.row(index).write(entry) };
         if let Some(weights) = &self.weights {
-            weights.ensure(index, Some(Default::default));
-            // SAFETY: ensured and filled.
-            unsafe { weights.row(index).as_ref() }.store(weight, Ordering::Relaxed);
+            weights.set(index, weight);
         }
     }
 
@@ -556,7 +555,7 @@ impl<K, V> Shard<K, V> {
     }
 
     fn rows_bytes(&self) -> usize {
-        let weights = self.weights.as_ref().map_or(0, super::slab::Column::bytes);
+        let weights = self.weights.as_ref().map_or(0, Weights::bytes);
         self.entries.bytes() + self.times.bytes() + self.groups.bytes() + weights
     }
 }

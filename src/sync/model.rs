@@ -1,10 +1,8 @@
 //! The model checker's primitives.
 
 pub(crate) mod atomic {
-    #[cfg(feature = "capi")]
-    pub(crate) use loom::sync::atomic::AtomicU16;
     pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        AtomicBool, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
 }
 

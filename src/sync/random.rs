@@ -6,10 +6,8 @@
 //! every access is sequentially consistent here.
 
 pub(crate) mod atomic {
-    #[cfg(feature = "capi")]
-    pub(crate) use shuttle::sync::atomic::AtomicU16;
     pub(crate) use shuttle::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        AtomicBool, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
 }
 

@@ -37,7 +37,7 @@ const LEVELS: &[&[&str]] = &[
     // What an entry is and where it lies; the two policies.
     &["shard::slab", "shard::entry", "shard::stamps", "policy::clock", "policy::tinylfu"],
     // Finding entries by their hash, and which of them are of the past; choosing one of the policies.
-    &["shard::eras", "shard::table", "policy"],
+    &["shard::eras", "shard::table", "shard::weights", "policy"],
     // What waits for readers; the shadows.
     &["shard::garbage", "policy::adapt"],
     // The one place that knows table, slab, policy, wheel and garbage together; a policy run without a cache.
