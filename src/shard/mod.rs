@@ -129,7 +129,7 @@ pub(crate) struct Shard<K, V> {
     /// Of tagged entries. Written before the entry is published, taken with its key and value.
     groups: Column<Group>,
     /// Only of a cache whose entries differ in weight.
-    weights: Option<Weights>,
+    weights: Option<Box<Weights>>,
     /// Every entry has a row of times.
     dated: bool,
     limits: Limits,
@@ -168,7 +168,7 @@ impl<K, V> Shard<K, V> {
             entries: Chunks::new(&plan.arena),
             times: Column::new(&plan.arena),
             groups: Column::new(&plan.arena),
-            weights: plan.weighted.then(|| Weights::new(&plan.arena)),
+            weights: plan.weighted.then(|| Box::new(Weights::new(&plan.arena))),
             dated: plan.dated,
             limits: plan.limits,
             writers: Padded(Writers { load: Load::default(), write: Mutex::new(write) }),

@@ -30,7 +30,7 @@ impl Weights {
     /// # Safety
     ///
     /// The weight of this index was `set`.
-    #[inline]
+    #[inline(never)]
     #[allow(unsafe_code)]
     pub(super) unsafe fn get(&self, index: u32) -> u64 {
         // SAFETY: W1, and the caller.
@@ -42,7 +42,7 @@ impl Weights {
     }
 
     /// One writer at a time.
-    #[inline]
+    #[inline(never)]
     #[allow(unsafe_code)]
     pub(super) fn set(&self, index: u32, weight: u64) {
         let light = u16::try_from(weight).unwrap_or(HEAVY);

@@ -19,7 +19,6 @@ use super::garbage::{Due, Garbage, HeldUp, Ready};
 use super::slab::Slab;
 use super::stamps::{Stamp, Stamps};
 use super::table::{COPIED_PER_WRITE, Located, Place, Tables};
-use super::weights::Weights;
 use super::{Batch, Entry, Found, Plan, Rows, Shard, Sighting, Times};
 use crate::expiry::{Deadline, NEVER, Wheel};
 use crate::hash::Hash;
@@ -555,7 +554,7 @@ impl<K, V> Shard<K, V> {
     }
 
     fn rows_bytes(&self) -> usize {
-        let weights = self.weights.as_ref().map_or(0, Weights::bytes);
+        let weights = self.weights.as_ref().map_or(0, |weights| weights.bytes());
         self.entries.bytes() + self.times.bytes() + self.groups.bytes() + weights
     }
 }
