@@ -1,7 +1,7 @@
 //! For callers who are alone: an interpreter that holds its lock, a program of one thread.
 //!
-//! What an [`Exclusive`] removes is dropped before the call returns, because no guard can be looking at it. It also finds keys by a
-//! comparison that may fail, as an interpreter's may.
+//! What an [`Exclusive`] removes is dropped before the call returns, because no guard can be looking at it. It also finds and writes keys
+//! by a comparison that may fail, as an interpreter's may.
 //!
 //! User code may come back to the cache from within a call. So every call holds a pin while it looks, and a call inside of another
 //! leaves what it removes to the next one outside.
@@ -10,16 +10,16 @@
 //! cannot check that nobody else is there.
 
 use crate::cache::Cache;
-use crate::expiry::Terms;
 use crate::hash::Hash as Bits;
 use crate::iter::Cursor;
 use crate::options::{Compute, InsertOptions, Inserted};
-use crate::reclaim::{self, Pin};
+use crate::reclaim::Pin;
 use crate::settle::Rest;
-use crate::shard::{Inside, Located, Sighting};
+use crate::shard::{Draft, Inside, Located, Offer, Sighting};
 use crate::store::Company;
-use crate::writer::{Done, Writer};
+use crate::writer::{Done, Fallible, Wish, Writer};
 use equivalent::Equivalent;
+use std::convert::Infallible;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 
@@ -135,76 +135,117 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     pub fn find<E>(
         &self,
         hash: u64,
-        mut matches: impl FnMut(&K) -> Result<bool, E>,
+        matches: impl FnMut(&K) -> Result<bool, E>,
     ) -> Result<Option<(&K, &V)>, E> {
-        let mut failed = None;
         let _reentry = Pin::new();
         let hash = Bits::new(hash);
         let shard = self.cache.inner.store.shard(hash);
-        let found = shard.find(self.inside(), hash.place(), |key| {
-            failed.is_none()
-                && matches(key).unwrap_or_else(|error| {
-                    failed = Some(error);
-                    false
-                })
-        });
-        let found = self.cache.finish_read(
-            self.cache.line(usize::MAX),
-            hash,
-            shard,
-            found.filter(|_| failed.is_none()),
-        );
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(found.map(|found| (&found.entry.key, &found.entry.value))),
-        }
+        let mut same = Fallible::new(matches);
+        let found = shard.find(self.inside(), hash.place(), |stored| same.is_same(stored));
+        let found = same.outcome(found);
+        let line = self.cache.line(usize::MAX);
+        let read = self.cache.finish_read(line, hash, shard, *found.as_ref().unwrap_or(&None));
+        found.map(|_| read.map(|found| (&found.entry.key, &found.entry.value)))
     }
 
     /// As [`Cache::insert_with`]; what it replaces and evicts is dropped before it returns.
     pub fn insert(&mut self, key: K, value: V, options: InsertOptions) -> Inserted<K, V> {
-        let inner = &self.cache.inner;
-        let simple = options == InsertOptions::new() && inner.counted && inner.rule.is_none();
-        match simple && inner.store.listener.is_none() && !reclaim::is_inside() {
-            false => self.writer().insert_with(key, value, &options).into(),
-            true => match self.overwrite(key, value) {
-                None => Inserted::Replaced,
-                Some((key, value)) => self.writer().insert_with(key, value, &options).into(),
-            },
+        let hash = self.cache.hash(&key).bits();
+        let same = |key: &K, stored: &K| Ok::<_, Infallible>(key == stored);
+        let Ok(inserted) = self.set(hash, key, value, options, same);
+        inserted
+    }
+
+    /// As [`insert`](Self::insert), of a key with the given hash, over the entry that satisfies a comparison that may fail: `same` is told
+    /// the key and one that is stored. `hash` is what the cache's hasher makes of the key. The first error is returned; then the pair is
+    /// dropped, and the cache is as it was. A pair of keys may be compared more than once.
+    ///
+    /// # Errors
+    ///
+    /// Those of `same`.
+    pub fn set<E>(
+        &mut self,
+        hash: u64,
+        key: K,
+        value: V,
+        options: InsertOptions,
+        mut same: impl FnMut(&K, &K) -> Result<bool, E>,
+    ) -> Result<Inserted<K, V>, E> {
+        let (hash, inner) = (Bits::new(hash), &self.cache.inner);
+        let plain = options == InsertOptions::new() && inner.counted && inner.store.listener.is_none();
+        let group = inner.store.tags.enter(&options.tags);
+        let mut wish = Wish { plain: options.plain, group: &group, stamp: None };
+        let mut offer = Some((key, value));
+        if inner.rule.is_none()
+            && let Some(done) = self.set_once(hash, &mut offer, &mut wish, plain, &mut same)?
+        {
+            return Ok(done.into());
+        }
+        Ok(self.writer().put_matching(hash, offer, &wish, same)?.into())
+    }
+
+    /// Writes a pair by one search, in a cache without a rule. `None` if that does not do; then the pair is still offered. `over`: it may
+    /// be written over an entry without more ado, as its weight is the same and there is nobody to tell.
+    #[inline(always)]
+    fn set_once<E>(
+        &mut self,
+        hash: Bits,
+        offer: &mut Offer<K, V>,
+        wish: &mut Wish<'_>,
+        over: bool,
+        same: &mut impl FnMut(&K, &K) -> Result<bool, E>,
+    ) -> Result<Option<Done<K, V>>, E> {
+        let (writer, store) = (self.writer(), &self.cache.inner.store);
+        let Some((key, value)) = &*offer else { return Ok(None) };
+        let draft = writer.draft(key, value, wish);
+        // The pair stays the same, so does its weight: the weigher is not asked again.
+        wish.plain.weight = Some(draft.weight);
+        let pin = Pin::new();
+        let mut asks = false;
+        let mut asked = Fallible::new(|stored: &K| {
+            asks = true;
+            same(key, stored)
+        });
+        let found = store.shard(hash).find(self.inside(), hash.place(), |stored| asked.is_same(stored));
+        let found = asked.outcome(found)?.map(|found| (found.index, found.entry.is_tagged()));
+        let outermost = pin.is_outermost();
+        drop(pin);
+        match found {
+            // No code of the user's ran, so nothing has changed since the search.
+            None if !asks => {
+                let mut rest = Rest::new(store, Company::Alone);
+                let added = store.add_absent(hash, &draft, offer, &mut rest);
+                rest.settle();
+                Ok(added.ok().map(|put| writer.afterwards(hash, (put, draft.weight), offer.take())))
+            }
+            Some((index, false)) if over && outermost => {
+                Ok(self.overwrite(hash, index, offer, &draft).then_some(Done::Replaced))
+            }
+            _ => Ok(None),
         }
     }
 
-    /// Writes a pair over the live entry of its key, if that is as simple as it can be: then the pair lies where the old one
-    /// lay, and nothing but that was moved. Else the pair comes back.
+    /// Writes a pair over an entry without tags that a search found, if it is there and live: then the pair lies where the old one
+    /// lay, and nothing but that was moved. The thread holds no pin.
     #[allow(unsafe_code)]
-    fn overwrite(&mut self, key: K, value: V) -> Option<(K, V)> {
-        let cache = self.cache;
-        let store = &cache.inner.store;
-        let hash = cache.hash(&key);
-        let found = {
-            let _reentry = Pin::new();
-            let found = store.shard(hash).find(self.inside(), hash.place(), |stored| *stored == key);
-            found.filter(|found| !found.entry.is_tagged()).map(|found| found.index)
-        };
-        let Some(index) = found else { return Some((key, value)) };
+    fn overwrite(&mut self, hash: Bits, index: u32, offer: &mut Offer<K, V>, draft: &Draft<'_>) -> bool {
+        let store = &self.cache.inner.store;
         let number = store.shard_of(hash);
         let (mut rest, mut room) = (Rest::new(store, Company::Alone), store.budget.room());
-        let now = store.now();
         let mut locked = store.lock(number);
-        locked.tend(now, store.adapt.window(), &mut room);
-        // Equality may have written to the cache, and the tending may have removed what had expired.
+        locked.tend(draft.now, store.adapt.window(), &mut room);
+        // The comparison may have written to the cache, and the tending may have removed what had expired.
         let sighting = Sighting { index: Some(index), ..Sighting::default() };
-        let outcome = match locked.locate(hash.place(), &sighting) {
-            Located::Here(_) if locked.is_live(index, now) => {
-                let deadline = Terms::default().deadline(cache.inner.span, now);
-                // SAFETY: the contract of `new`, and no pin of this thread is left: nobody is looking. It is there, as was just confirmed.
-                Err(unsafe { locked.overwrite(index, (key, value), deadline, now) })
-            }
-            _ => Ok((key, value)),
-        };
+        let there = matches!(locked.locate(hash.place(), &sighting), Located::Here(_))
+            && locked.is_live(index, draft.now);
+        let old = offer.take_if(|_| there).map(|pair| {
+            // SAFETY: the contract of `new`, and no pin of this thread is left: nobody is looking. It is there, as was just confirmed.
+            unsafe { locked.overwrite(index, pair, draft.deadline, draft.now) }
+        });
         rest.leave(number, locked);
         drop(room);
         rest.settle();
-        outcome.ok()
+        old.is_some()
     }
 
     /// As [`Cache::insert_if_absent`].

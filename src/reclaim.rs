@@ -365,6 +365,12 @@ impl Pin {
         Some(Hazard { reader: self.reader, word })
     }
 
+    /// Is it the only one of its thread?
+    #[inline]
+    pub(crate) fn is_outermost(&self) -> bool {
+        deref(self.reader).depth.load(owner::Ordering::Relaxed) == 1
+    }
+
     /// How many more things the thread can protect.
     pub(crate) fn words_left(&self) -> usize {
         HAZARDS - deref(self.reader).taken.load(owner::Ordering::Relaxed).count_ones() as usize

@@ -139,11 +139,15 @@ impl<'s, K, V> Rest<'s, K, V> {
         let shard = std::mem::replace(&mut self.lone, NONE);
         if !reclaim::is_inside() {
             loop {
+                let mut locked = self.store.lock(shard);
                 // SAFETY: H2: the caller of an `Exclusive` vouches that no other thread is there, and this one holds no pin.
                 #[allow(unsafe_code)]
-                let gone = unsafe { self.store.lock(shard).take_fresh() };
-                if gone.is_none() {
-                    break;
+                let Some(gone) = (unsafe { locked.take_fresh() }) else { break };
+                let more = locked.is_due(Due::Everything);
+                drop(locked);
+                drop(gone);
+                if !more {
+                    return;
                 }
             }
         }

@@ -147,9 +147,41 @@ impl<K, V> Store<K, V> {
         rest: &mut Rest<'_, K, V>,
     ) -> Result<Put, Changed> {
         let number = self.shard_of(hash);
-        let mut locked = self.lock(number);
+        let locked = self.lock(number);
         locked.prefetch(hash.place());
-        if locked.has(hash.place()) || draft.weight > self.budget.capacity() {
+        if locked.has(hash.place()) {
+            return Err(Changed);
+        }
+        self.add_to(number, locked, hash, draft, offer, rest)
+    }
+
+    /// As [`add`](Self::add), for a caller who is alone and has found nothing of the hash, and has run no code of the user's since.
+    #[inline]
+    pub(crate) fn add_absent(
+        &self,
+        hash: Hash,
+        draft: &Draft<'_>,
+        offer: &mut Offer<K, V>,
+        rest: &mut Rest<'_, K, V>,
+    ) -> Result<Put, Changed> {
+        let number = self.shard_of(hash);
+        let locked = self.lock(number);
+        locked.prefetch(hash.place());
+        debug_assert!(!locked.has(hash.place()), "nothing has come since the search");
+        self.add_to(number, locked, hash, draft, offer, rest)
+    }
+
+    #[inline(always)]
+    fn add_to(
+        &self,
+        number: usize,
+        mut locked: Locked<'_, K, V>,
+        hash: Hash,
+        draft: &Draft<'_>,
+        offer: &mut Offer<K, V>,
+        rest: &mut Rest<'_, K, V>,
+    ) -> Result<Put, Changed> {
+        if draft.weight > self.budget.capacity() {
             return Err(Changed);
         }
         let mut room = self.budget.room();

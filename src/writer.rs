@@ -16,6 +16,7 @@ use crate::shard::{Draft, Found, Inside, Offer, Sighting, Stamp};
 use crate::store::{Again, Changed, Company, Put, cause};
 use crate::tags::Group;
 use equivalent::Equivalent;
+use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
 
 /// Why an offer is there.
@@ -50,11 +51,11 @@ impl<'a, K, V> Seen<'a, K, V> {
 
 /// What a write says beside its pair.
 #[derive(Clone, Copy, Debug)]
-struct Wish<'w> {
-    plain: Plain,
-    group: &'w Group,
+pub(crate) struct Wish<'w> {
+    pub(crate) plain: Plain,
+    pub(crate) group: &'w Group,
     /// Of what was loaded.
-    stamp: Option<Stamp>,
+    pub(crate) stamp: Option<Stamp>,
 }
 
 /// What came of a decision.
@@ -64,6 +65,36 @@ pub(crate) enum Done<K, V> {
     Removed,
     Kept(Option<(K, V)>),
     Refused(K, V, u64),
+}
+
+/// A comparison that may fail, for a search that knows of none: when it has failed, nothing is the same any more.
+pub(crate) struct Fallible<F, E> {
+    same: F,
+    failed: Option<E>,
+}
+
+impl<F, E> Fallible<F, E> {
+    pub(crate) fn new(same: F) -> Self {
+        Fallible { same, failed: None }
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_same<K>(&mut self, stored: &K) -> bool
+    where
+        F: FnMut(&K) -> Result<bool, E>,
+    {
+        self.failed.is_none()
+            && (self.same)(stored).unwrap_or_else(|error| {
+                self.failed = Some(error);
+                false
+            })
+    }
+
+    /// What the search found, if it did not fail.
+    #[inline(always)]
+    pub(crate) fn outcome<R>(self, found: R) -> Result<R, E> {
+        self.failed.map_or(Ok(found), Err)
+    }
 }
 
 impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
@@ -114,7 +145,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
 
     /// What is to be written of a pair in a cache without a rule.
     #[inline]
-    fn draft<'w>(&self, key: &K, value: &V, wish: &Wish<'w>) -> Draft<'w> {
+    pub(crate) fn draft<'w>(&self, key: &K, value: &V, wish: &Wish<'w>) -> Draft<'w> {
         let inner = &self.cache.inner;
         let (weight, terms, group) = (self.weigh(key, value, wish), wish.plain.terms, wish.group);
         if terms == Terms::default() && inner.span == Span::NEVER {
@@ -152,20 +183,58 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
     fn put_hashed(
         &self,
         hash: Bits,
+        offer: Offer<K, V>,
+        wish: &Wish<'_>,
+        when: impl FnMut(Option<&V>) -> bool,
+    ) -> Done<K, V> {
+        let Ok(done) = self.put_seen(hash, offer, wish, when, |writer, inside, key| {
+            Ok::<_, Infallible>(writer.see(inside, hash, key))
+        });
+        done
+    }
+
+    /// Writes a pair whatever is there, over the entry that satisfies a comparison that may fail.
+    pub(crate) fn put_matching<E>(
+        &self,
+        hash: Bits,
+        offer: Offer<K, V>,
+        wish: &Wish<'_>,
+        mut same: impl FnMut(&K, &K) -> Result<bool, E>,
+    ) -> Result<Done<K, V>, E> {
+        self.put_seen(
+            hash,
+            offer,
+            wish,
+            |_| true,
+            |writer, inside, key| {
+                let mut same = Fallible::new(|stored: &K| same(key, stored));
+                let seen = writer.see_matching(inside, hash, |stored| same.is_same(stored));
+                same.outcome(seen)
+            },
+        )
+    }
+
+    fn put_seen<E>(
+        &self,
+        hash: Bits,
         mut offer: Offer<K, V>,
         wish: &Wish<'_>,
         mut when: impl FnMut(Option<&V>) -> bool,
-    ) -> Done<K, V> {
+        mut see: impl for<'a> FnMut(&'a Self, Inside<'a>, &K) -> Result<Seen<'a, K, V>, E>,
+    ) -> Result<Done<K, V>, E> {
         let mut rest = Rest::new(&self.cache.inner.store, self.company);
         let put = loop {
             let pin = Pin::new();
             let Some((key, _)) = &offer else { unreachable!("{KEPT}") };
-            let seen = self.see(Inside::pinned(&pin), hash, key);
+            let seen = match see(self, Inside::pinned(&pin), key) {
+                Ok(seen) => seen,
+                Err(error) => break Err(error),
+            };
             if !when(seen.value()) {
-                break None;
+                break Ok(None);
             }
             match self.write(hash, &seen, &mut offer, wish, &mut rest) {
-                Ok(put) => break Some(put),
+                Ok(put) => break Ok(Some(put)),
                 Err(again) => {
                     let spared = seen.sighting.index;
                     drop(pin);
@@ -174,10 +243,10 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
             }
         };
         rest.settle();
-        match put {
+        Ok(match put? {
             None => Done::Kept(offer),
             Some(put) => self.afterwards(hash, put, offer),
-        }
+        })
     }
 
     /// Does what `decide` says about what is there; it is asked again when that has changed.
@@ -260,9 +329,19 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
     where
         Q: Equivalent<K> + ?Sized,
     {
+        self.see_matching(inside, hash, |stored| key.equivalent(stored))
+    }
+
+    #[inline(always)]
+    fn see_matching<'a>(
+        &'a self,
+        inside: Inside<'a>,
+        hash: Bits,
+        matches: impl FnMut(&K) -> bool,
+    ) -> Seen<'a, K, V> {
         let store = &self.cache.inner.store;
         let shard = store.shard(hash);
-        let (sighting, found) = shard.sight(inside, hash.place(), |stored| key.equivalent(stored));
+        let (sighting, found) = shard.sight(inside, hash.place(), matches);
         let now = store.now();
         let live = found.is_some_and(|found| shard.is_live(found, || now));
         Seen { sighting, found, live, now }
@@ -326,7 +405,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
 
     /// When nothing is owed any more: the shadows see a miss, the listener a refusal.
     #[inline]
-    fn afterwards(&self, hash: Bits, (put, weight): (Put, u64), offer: Offer<K, V>) -> Done<K, V> {
+    pub(crate) fn afterwards(&self, hash: Bits, (put, weight): (Put, u64), offer: Offer<K, V>) -> Done<K, V> {
         let store = &self.cache.inner.store;
         match (put, offer) {
             (Put::Replaced, _) => Done::Replaced,

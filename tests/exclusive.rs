@@ -309,6 +309,79 @@ fn g29_a_comparison_that_failed_is_a_miss_and_changes_nothing() {
 }
 
 #[test]
+fn g12_a_write_by_a_comparison_that_may_fail_goes_over_what_it_says_is_the_same() {
+    for plain in [true, false] {
+        let options = || if plain { InsertOptions::new() } else { InsertOptions::new().tags(["tag"]) };
+        let cache: common::Checked<u64, u64, Constant> =
+            checked(Cache::builder().capacity(10).shards(1).hasher(Constant(6)));
+        let mut only = only(&cache);
+        let mut asked = Vec::new();
+        for key in 1..4 {
+            let done = only.set::<()>(6, key, 0, options(), |mine, stored| {
+                asked.push((*mine, *stored));
+                Ok(false)
+            });
+            assert_eq!(done, Ok(Inserted::Added));
+        }
+        assert!(asked.iter().all(|(mine, stored)| stored < mine), "{asked:?}");
+        // Keys of the caller's own sense of equality.
+        let tens = |mine: &u64, stored: &u64| Ok::<_, ()>(mine % 10 == stored % 10);
+        assert_eq!(only.set(6, 12, 7, options(), tens), Ok(Inserted::Replaced));
+        assert_eq!([2, 12].map(|key| only.peek_key_value(&key)), [None, Some((&12, &7))]);
+        let stats = cache.stats();
+        assert_eq!((stats.added, stats.replaced, stats.hits, stats.misses), (3, 1, 0, 0));
+    }
+}
+
+#[test]
+fn g12_g27_a_write_whose_comparison_fails_changes_nothing_and_drops_its_pair() {
+    let _alone = alone();
+    for (weighted, listening) in [(false, false), (true, false), (false, true)] {
+        let census = Census::default();
+        let builder = Cache::<u64, Token>::builder().shards(1).hasher(Constant(6));
+        let builder = if weighted { builder.capacity_weight(10) } else { builder.capacity(10) };
+        let builder = if listening { builder.listener(|_, _, _| panic!("nothing left")) } else { builder };
+        let cache = checked(builder);
+        let mut only = only(&cache);
+        for key in 1..4 {
+            assert!(only.insert(key, census.token(key), InsertOptions::new()).is_stored());
+        }
+        let mut asked = 0;
+        let failed = only.set(6, 3, census.token(9), InsertOptions::new(), |_, _| {
+            asked += 1;
+            if asked == 2 { Err("it failed") } else { Ok(false) }
+        });
+        assert_eq!((failed.err(), asked), (Some("it failed"), 2), "the first error ends the search");
+        assert_eq!((census.alive(), cache.len(), cache.stats().retired), (3, 3, 0));
+        assert_eq!((cache.stats().added, cache.stats().replaced), (3, 0));
+        let failed = only.set(6, 4, census.token(9), InsertOptions::new(), |_, _| Err("at once"));
+        assert_eq!((failed.err(), census.alive()), (Some("at once"), 3));
+        assert!((1..4).all(|key| only.get(&key).is_some_and(|token| token.id() == key)));
+    }
+}
+
+#[test]
+fn g01_g03_an_exclusive_write_without_more_ado_keeps_to_the_budget() {
+    let census = Census::default();
+    let told = Arc::new(Mutex::new(0));
+    let notes = told.clone();
+    let builder = Cache::<u64, Token>::builder().capacity_weight(100).shards(2);
+    let cache = checked(builder.listener(move |_, _, _| *notes.lock().unwrap() += 1));
+    let mut only = only(&cache);
+    let mut rng = Rng::new(11);
+    for n in 1..=2000 {
+        let options = InsertOptions::new().weight(rng.below(30));
+        assert!(only.insert(rng.below(300), census.token(n), options).is_stored());
+        assert!(cache.weight() <= 100);
+    }
+    let heavy = only.insert(1, census.token(0), InsertOptions::new().weight(101));
+    assert!(matches!(heavy, Inserted::Refused { weight: 101, .. }));
+    drop(heavy);
+    assert_eq!(census.alive() as usize, cache.len());
+    assert_eq!(*told.lock().unwrap(), 2001 - cache.len());
+}
+
+#[test]
 fn g24_user_code_of_an_exclusive_caller_may_call_the_cache() {
     type Home = Arc<Mutex<Option<Cache<u64, u64>>>>;
     let home = Home::default();
@@ -417,6 +490,50 @@ mod reentry {
         );
         assert_eq!(door.get(&Key::new(1)), Some(&9));
         cache.validate();
+    }
+
+    #[test]
+    fn g24_a_comparison_that_may_fail_may_write_through_a_door_of_its_own() {
+        type Act = fn(&Cache<Key, u64>);
+        let seeds = pinyon::RandomState::new();
+        let remove: Act = |cache| assert!(only(cache).remove(&Key::new(1), |_| ()).is_some());
+        let write: Act = |cache| overwritten(cache, 1);
+        let add: Act = |cache| assert!(only(cache).insert(Key::new(3), 9, InsertOptions::new()).is_stored());
+        let churn: Act = |cache| {
+            for n in 0..300 {
+                assert!(only(cache).insert(Key::new(2 * n + 5), n, InsertOptions::new()).is_stored());
+            }
+        };
+        let clear: Act = |cache| only(cache).clear();
+        for (number, act, adds) in
+            [(1, remove, true), (1, write, false), (3, add, false), (3, clear, true), (3, churn, true)]
+        {
+            for fails in [false, true] {
+                let cache: Cache<Key, u64> =
+                    Cache::builder().capacity(100).shards(1).hasher(seeds.clone()).build().unwrap();
+                assert!(cache.insert(Key::new(1), 1).is_stored());
+                let hash = seeds.hash_one(Key::new(number));
+                let mut once = Some(());
+                let mut door = only(&cache);
+                let outcome = door.set(hash, Key::new(number), 2, InsertOptions::new(), |key, stored| {
+                    if once.take().is_some() {
+                        act(&cache);
+                        if fails {
+                            return Err("it failed");
+                        }
+                    }
+                    Ok(key == stored)
+                });
+                match fails {
+                    true => assert_eq!(outcome.err(), Some("it failed")),
+                    false => {
+                        assert_eq!(outcome.map(|done| done == Inserted::Added), Ok(adds));
+                        assert_eq!(door.get(&Key::new(number)), Some(&2));
+                    }
+                }
+                cache.validate();
+            }
+        }
     }
 
     #[test]

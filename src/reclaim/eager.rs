@@ -75,6 +75,11 @@ impl Pin {
         })
     }
 
+    /// Is it the only one of its thread?
+    pub(crate) fn is_outermost(&self) -> bool {
+        REGISTRY.lock().pins.iter().filter(|(thread, _)| *thread == self.thread).count() == 1
+    }
+
     /// How many more things the thread can protect.
     pub(crate) fn words_left(&self) -> usize {
         HAZARDS - REGISTRY.lock().hazards.iter().filter(|(thread, _)| *thread == self.thread).count()

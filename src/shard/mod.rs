@@ -279,7 +279,7 @@ impl<K, V> Shard<K, V> {
     }
 
     /// As [`find`](Self::find), with what a writer needs to confirm it under the lock.
-    #[inline]
+    #[inline(always)]
     #[allow(unsafe_code)]
     pub(crate) fn sight<'a>(
         &'a self,

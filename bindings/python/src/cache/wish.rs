@@ -20,6 +20,7 @@ pub(crate) struct Wish<'w, 'py> {
 impl Wish<'_, '_> {
     pub(crate) const NOTHING: Self = Wish { ttl: None, tti: None, weight: None, tags: None };
 
+    #[inline(always)]
     fn is_nothing(&self) -> bool {
         self.ttl.is_none() && self.tti.is_none() && self.weight.is_none() && self.tags.is_none()
     }
@@ -102,16 +103,26 @@ impl Cache {
     }
 
     /// What the core is to know of a write.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn options(
         &self,
         key: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
         wish: &Wish<'_, '_>,
     ) -> PyResult<InsertOptions> {
-        if wish.is_nothing() && self.shelf.is_counted() {
-            return Ok(InsertOptions::new());
+        match wish.is_nothing() && self.shelf.is_counted() {
+            true => Ok(InsertOptions::new()),
+            false => self.own_options(key, value, wish),
         }
+    }
+
+    #[inline(never)]
+    fn own_options(
+        &self,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        wish: &Wish<'_, '_>,
+    ) -> PyResult<InsertOptions> {
         let mut options = InsertOptions::new();
         if wish.ttl.is_some() || wish.tti.is_some() {
             self.shelf.expect_fading();
