@@ -70,9 +70,9 @@ done
 echo "== types"
 if "$python" -c 'import mypy' 2>/dev/null; then
     "$python" -m mypy --strict $tests/typing/usage.py
-    MYPYPATH=$package/python "$python" -m mypy --strict $package/python/pinyon/*.py
+    MYPYPATH=$package/python "$python" -m mypy --strict $package/python/pinyon/{,compat/,compat/*/}*.py
     "$python" -m mypy.stubtest pinyon._core
-    "$work/here/bin/pyright" --pythonpath "$python" $tests/typing/usage.py
+    "$work/here/bin/pyright" --pythonpath "$python" $tests/typing/usage.py $package/python/pinyon/compat
 else
     echo "left out: mypy and pyright need Python 3.10, and this is $(minor "$python")"
 fi

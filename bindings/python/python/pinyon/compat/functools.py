@@ -19,7 +19,7 @@ from pinyon import _core
 __all__ = ["cache", "lru_cache"]
 
 #: What ``cache_info()`` returns: the standard library's own named tuple.
-_CacheInfo = functools._CacheInfo  # type: ignore[attr-defined]
+_CacheInfo = functools._CacheInfo
 
 
 class _lru_cache_wrapper(_core.Memo):

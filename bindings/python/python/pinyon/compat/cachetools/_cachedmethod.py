@@ -36,16 +36,16 @@ class _Method(_Unlocked):
         self._tally = _core.Tally() if descriptor.info else None
 
     @property
-    def cache(self) -> Any:  # type: ignore[override]
+    def cache(self) -> Any:
         return self._descriptor.cache(self._instance)
 
     @property
-    def cache_lock(self) -> Any:  # type: ignore[override]
+    def cache_lock(self) -> Any:
         lock = self._descriptor.lock
         return self.cache_condition if lock is None else lock(self._instance)
 
     @property
-    def cache_condition(self) -> Any:  # type: ignore[override]
+    def cache_condition(self) -> Any:
         condition = self._descriptor.condition
         return None if condition is None else condition(self._instance)
 

@@ -20,7 +20,7 @@ _ABSENT = object()
 _CHOICE = random.choice
 
 
-class _Items(ItemsView):
+class _Items(ItemsView[_KT, _VT]):
     """Pairs; what goes while somebody iterates is passed over."""
 
     _mapping: Any
@@ -34,7 +34,7 @@ class _Items(ItemsView):
             yield key, value
 
 
-class _Values(ValuesView):
+class _Values(ValuesView[_VT]):
     """Values; what goes while somebody iterates is passed over."""
 
     _mapping: Any
@@ -59,7 +59,7 @@ class Cache(_core.Store, MutableMapping[_KT, _VT]):
     _order = "arrival"
 
     # The native subclasses have no data, so the instances of all classes are made by this one.
-    __new__ = _core.Store.__new__
+    __new__ = _core.Store.__new__  # type: ignore[assignment]
 
     def __init__(self, maxsize: float, getsizeof: Callable[[_VT], float] | None = None) -> None:
         if maxsize < 0:
@@ -122,7 +122,7 @@ class LFUCache(Cache[_KT, _VT], _core.Used):
     _order = "frequency"
 
 
-class _Keys(Sequence):
+class _Keys(Sequence[Any]):
     """The keys of a cache as a sequence without an order, to choose from. Keys that go are replaced by others."""
 
     def __init__(self, cache: RRCache[Any, Any]) -> None:
@@ -179,6 +179,7 @@ class RRCache(Cache[_KT, _VT]):
 
     def popitem(self) -> tuple[_KT, _VT]:
         """Removes a pair that is chosen, and returns it."""
+        key = _ABSENT
         for _ in range(self._CHOICES):
             key = self._choose()
             if key is _ABSENT:
