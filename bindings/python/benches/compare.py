@@ -2,7 +2,8 @@
 
     python benches/compare.py                all of it (two minutes)
     python benches/compare.py get decorated  only sections whose name contains one of the words
-    python benches/compare.py --markdown FILE
+    python benches/compare.py --markdown FILE    adds the tables to a file
+    python benches/compare.py --json FILE        writes them as numbers, for plots.py
 
 Peers that are not installed are left out, and named. The loop around each call is part of the figure, the same for all.
 """
@@ -16,13 +17,14 @@ import functools
 import gc
 import importlib
 import itertools
+import json
 import platform
 import random
 import statistics
 import sys
 import threading
 import time
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import pinyon
 
@@ -277,22 +279,32 @@ def threads() -> Table:
 SECTIONS = [operations, decorated, coroutines, threads, hit_ratios]
 
 
+def option(arguments: list[str], name: str) -> Optional[str]:
+    """The word after the name; both are taken out."""
+    if name not in arguments:
+        return None
+    at = arguments.index(name)
+    _, value = arguments[at : at + 2]
+    del arguments[at : at + 2]
+    return value
+
+
 def main() -> None:
     arguments = sys.argv[1:]
-    target = None
-    if "--markdown" in arguments:
-        at = arguments.index("--markdown")
-        target = arguments[at + 1]
-        del arguments[at : at + 2]
+    markdown, numbers = option(arguments, "--markdown"), option(arguments, "--json")
     gc.disable()
-    text = [f"CPython {platform.python_version()}, {time.strftime('%Y-%m-%d')}. Made with `{' '.join(['python', *sys.argv])}`.\n"]
+    made = f"CPython {platform.python_version()}, {time.strftime('%Y-%m-%d')}. Made with `{' '.join(['python', *sys.argv])}`."
+    tables = []
     for section in SECTIONS:
         if not arguments or any(word in section.__name__ for word in arguments):
-            text.append(str(section()))
-            print(text[-1], flush=True)
-    if target:
-        with open(target, "a", encoding="utf-8") as file:
-            file.write("\n".join(text))
+            tables.append(section())
+            print(tables[-1], flush=True)
+    if markdown:
+        with open(markdown, "a", encoding="utf-8") as file:
+            file.write("\n".join([made + "\n", *map(str, tables)]))
+    if numbers:
+        with open(numbers, "w", encoding="utf-8") as file:
+            json.dump({"made": made, "tables": [vars(table) for table in tables]}, file, indent=1)
 
 
 if __name__ == "__main__":
