@@ -24,5 +24,5 @@ done
 
 cargo clippy --all-targets --all-features -- -D warnings
 cargo clippy --lib -- -D warnings
-RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$target/loom cargo clippy --release --features capi --lib --test loom -- -D warnings
-RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$target/loom scripts/with-cfg eager cargo clippy --release --features capi --lib --test loom -- -D warnings
+RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$target/loom cargo clippy --profile explore --features capi --lib --test loom -- -D warnings
+RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$target/loom scripts/with-cfg eager cargo clippy --profile explore --features capi --lib --test loom -- -D warnings

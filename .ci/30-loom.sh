@@ -2,11 +2,42 @@
 # Proves the concurrent protocols on small models: every interleaving with up to three preemptions, and every
 # value that a relaxed load may return (tests/loom.rs and the library's own models). Twice: with the reclaimer as it is,
 # its asymmetric barrier a full fence, and with one by hand that frees as early as it may (src/reclaim/eager.rs).
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")/.."
 export RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-3} CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/loom
+mkdir -p "$CARGO_TARGET_DIR"
+out=$(mktemp -d "$CARGO_TARGET_DIR/out.XXXXXX")
+running=()
+trap '[ ${#running[@]} -eq 0 ] || kill "${running[@]}" 2>/dev/null || true; rm -rf "$out"' EXIT
+trap 'exit 130' INT TERM
+
+# program TEST [scripts/with-cfg CFG]: builds it and prints its path.
+program() {
+    local test=$1
+    shift
+    "$@" cargo test --profile explore --features capi "$test" --no-run 2>&1 | tee >(cat >&2) | sed -n 's/.*Executable.*(\(.*\))$/\1/p'
+}
+
+# Beside the others, in one thread: the threads of one process wait for each other to get and give back their stacks.
+start() {
+    "$@" --test-threads=1 >"$out/${#running[@]}" 2>&1 &
+    running+=($!)
+}
+
 # Of the library only the models: its other tests are 20-model's and those of `make test`.
-cargo test --release --lib --features capi -- models
-cargo test --release --features capi --test loom
-scripts/with-cfg eager cargo test --release --lib --features capi -- models
-scripts/with-cfg eager cargo test --release --features capi --test loom
+lib=$(program --lib)
+start "$lib" models
+loom=$(program --test=loom)
+start "$loom"
+# The mailbox asks nothing of the reclaimer.
+lib=$(program --lib scripts/with-cfg eager)
+start "$lib" models --skip adapt::
+loom=$(program --test=loom scripts/with-cfg eager)
+start "$loom"
+
+failed=0
+for number in "${!running[@]}"; do
+    wait "${running[$number]}" || failed=1
+    cat "$out/$number"
+done
+exit $failed

@@ -4,5 +4,5 @@
 set -eu
 cd "$(dirname "$0")/.."
 export RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/shuttle
-cargo clippy --release --lib --test shuttle -- -D warnings
-SHUTTLE_ITERS=${SHUTTLE_ITERS:-1500} cargo test --release --test shuttle
+cargo clippy --profile explore --lib --test shuttle -- -D warnings
+SHUTTLE_ITERS=${SHUTTLE_ITERS:-1500} cargo test --profile explore --test shuttle

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 host=$(rustc -vV | sed -n 's/^host: //p')
 # The runtimes come with stable Rust; RUSTC_BOOTSTRAP lets it take the flag.
 export RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/asan
-run() { cargo test --release --no-fail-fast --target "$host" --all-features "$@"; }
+run() { cargo test --profile sanitized --no-fail-fast --target "$host" --all-features "$@"; }
 
 # handle_segv: some tests fork a child that must be killed by a forbidden write. allocator_may_return_null: others ask for more
 # memory than there is.

@@ -10,4 +10,4 @@ export RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismat
 # std is not instrumented, so a test here may share only what is: atomics, parking_lot's Mutex (not std's, whose
 # contended path is hidden), and threads whose end is a handle's join (not the end of a scope). tests/stress.rs
 # and tests/history keep to that; the other test files do not.
-CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/tsan cargo test --release --no-fail-fast --target "$host" --lib --test stress --test history
+CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/tsan cargo test --profile sanitized --no-fail-fast --target "$host" --lib --test stress --test history

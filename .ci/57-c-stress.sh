@@ -40,8 +40,8 @@ sanitized() {
     local name=$1 rust=$2
     shift 2
     RUSTC_BOOTSTRAP=1 RUSTFLAGS=$rust CARGO_TARGET_DIR=$target/$name \
-        cargo rustc --lib --release --features capi --crate-type staticlib --target "$host"
-    compile "$out/$name" "$target/$name/$host/release/libpinyon.a" "$@"
+        cargo rustc --lib --profile sanitized --features capi --crate-type staticlib --target "$host"
+    compile "$out/$name" "$target/$name/$host/sanitized/libpinyon.a" "$@"
 }
 sanitized asan -Zsanitizer=address -fsanitize=address,undefined -fno-sanitize-recover=all
 "$out/asan" 50000

@@ -438,7 +438,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use crate::{Cache, Cause, Inserted};
     use std::sync::{Arc, Mutex};

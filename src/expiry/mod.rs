@@ -271,7 +271,7 @@ impl Deadline {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     //! One test a row of the table, and within it one assertion a cell.
     use super::*;

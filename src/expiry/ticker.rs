@@ -282,7 +282,7 @@ impl std::fmt::Debug for Time {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 

@@ -377,5 +377,5 @@ impl Default for Wheel {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

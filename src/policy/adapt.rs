@@ -275,7 +275,7 @@ impl Hasher for Spread {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 

@@ -30,7 +30,7 @@ pub(crate) fn turn(queue: &mut Queue, r: &impl Residents, mut passed: impl FnMut
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
     use crate::policy::queue::Tag;

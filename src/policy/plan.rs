@@ -48,7 +48,7 @@ impl Plan {
 /// The largest window there is: a fraction that stays below 1 when a rule is added.
 const MAX_WINDOW: f32 = 0.999;
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 

@@ -197,7 +197,7 @@ const fn mix(key: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 

@@ -307,7 +307,7 @@ impl TinyLfu {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
     use crate::policy::Eviction;

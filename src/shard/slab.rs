@@ -139,7 +139,7 @@ impl Slab {
     }
 
     /// Nobody can fill a slab for a test.
-    #[cfg(all(test, not(loom)))]
+    #[cfg(all(test, not(any(loom, shuttle))))]
     pub(crate) fn set_limit(&mut self, rows: u32) {
         self.limit = rows;
     }
@@ -189,7 +189,7 @@ impl Slab {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -372,7 +372,7 @@ impl<K, V> Locked<'_, K, V> {
         self.write.stamps.take(hash);
     }
 
-    #[cfg(all(test, not(loom)))]
+    #[cfg(all(test, not(any(loom, shuttle))))]
     pub(crate) fn limit_rows(&mut self, rows: u32) {
         self.write.slab.set_limit(rows);
     }

@@ -69,7 +69,7 @@ fn equal_bytes(low: u64, high: u64, byte: u8) -> u32 {
 }
 
 /// As [`equal_bytes`], of one word, by arithmetic.
-#[cfg(any(all(test, not(loom)), not(all(target_arch = "x86_64", target_feature = "sse2"))))]
+#[cfg(any(all(test, not(any(loom, shuttle))), not(all(target_arch = "x86_64", target_feature = "sse2"))))]
 #[inline(always)]
 fn equal_bytes_of(word: u64, byte: u8) -> u32 {
     const ONES: u64 = u64::MAX / 0xFF;
@@ -141,7 +141,7 @@ impl Meta {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
     use proptest::prelude::*;
