@@ -290,7 +290,7 @@ pub fn in_child(work: impl FnOnce()) -> Fate {
     assert!(child >= 0, "fork failed");
     if child == 0 {
         // SAFETY: plain system calls.
-        unsafe { libc::alarm(40) };
+        unsafe { libc::alarm(120) };
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
         if let Err(panic) = &outcome {
             let text = panic.downcast_ref::<String>().map(String::as_str);
