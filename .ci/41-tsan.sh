@@ -7,6 +7,8 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 # Some tests fork, and their child starts threads; others ask for more memory than there is.
 export TSAN_OPTIONS="suppressions=$PWD/.ci/tsan.supp die_after_fork=0 allocator_may_return_null=1"
 export RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer"
+# tsan.supp names functions of std in full, which line tables alone do not.
+export CARGO_PROFILE_SANITIZED_DEBUG=1
 # std is not instrumented, so a test here may share only what is: atomics, parking_lot's Mutex (not std's, whose
 # contended path is hidden), and threads whose end is a handle's join (not the end of a scope). tests/stress.rs
 # and tests/history keep to that; the other test files do not.

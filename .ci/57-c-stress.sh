@@ -47,7 +47,7 @@ sanitized asan -Zsanitizer=address -fsanitize=address,undefined -fno-sanitize-re
 "$out/asan" 50000
 gcc -O1 -fno-builtin -c bindings/c/tests/tsan.c -o "$out/tsan.o"
 system="$out/tsan.o $system"
-sanitized tsan "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" -fsanitize=thread
+CARGO_PROFILE_SANITIZED_DEBUG=1 sanitized tsan "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" -fsanitize=thread
 TSAN_OPTIONS="suppressions=$PWD/bindings/c/tests/tsan.supp halt_on_error=1" "$out/tsan" 20000
 
 system=${system#* }

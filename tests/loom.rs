@@ -2,10 +2,10 @@
 //! `src/reclaim/models.rs` (R below), `src/shard/table/models.rs` (T), and the `models.rs` of `shard/entry` (E),
 //! `shard/slab` (S), `adapt` (A) and `stats`.
 //!
-//!     RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 cargo test --release --lib --test loom
-//!     RUSTFLAGS="--cfg loom --cfg eager" LOOM_MAX_PREEMPTIONS=3 cargo test --release --lib --test loom
+//!     RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 cargo test --profile explore --lib --test loom
+//!     RUSTFLAGS="--cfg loom --cfg eager" LOOM_MAX_PREEMPTIONS=3 cargo test --profile explore --lib --test loom
 //!
-//! All of them together take a minute of processor time at three preemptions. The second line runs them on a reclaimer by
+//! All of them together take two minutes of processor time at three preemptions. The second line runs them on a reclaimer by
 //! hand, which frees in the very instant in which that is legal (`src/reclaim/eager.rs`).
 //!
 //! # Which model looks at which shared word

@@ -1,12 +1,12 @@
 //! Scenes too large for the model checker, under random schedules: four threads and more, tables that grow,
 //! evictions, sweeps, a listener, a capacity that changes.
 //!
-//!     RUSTFLAGS="--cfg shuttle" SHUTTLE_ITERS=10000 cargo test --release --test shuttle
+//!     RUSTFLAGS="--cfg shuttle" SHUTTLE_ITERS=10000 cargo test --profile explore --test shuttle
 //!
 //! Each scene is played `SHUTTLE_ITERS` times with threads chosen at random, and as often by priorities that
 //! change at three places (PCT). A failure prints its schedule; to play that one again:
 //!
-//!     RUSTFLAGS="--cfg shuttle" SHUTTLE_REPLAY=... cargo test --release --test shuttle NAME
+//!     RUSTFLAGS="--cfg shuttle" SHUTTLE_REPLAY=... cargo test --profile explore --test shuttle NAME
 //!
 //! # What they catch
 //!
