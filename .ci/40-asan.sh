@@ -7,12 +7,15 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 # The runtimes come with stable Rust; RUSTC_BOOTSTRAP lets it take the flag.
 export RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/asan
 run() { cargo test --profile sanitized --no-fail-fast --target "$host" --all-features "$@"; }
+# Of this crate, what does not go on for a time, as the first two do: to build it takes longer than to run it.
+unoptimised() { run --config profile.sanitized.package.pinyon.opt-level=0 "$@"; }
 
 # handle_segv: some tests fork a child that must be killed by a forbidden write. allocator_may_return_null: others ask for more
 # memory than there is.
 export ASAN_OPTIONS=detect_leaks=1:handle_segv=0:allocator_may_return_null=1
 sound="stress history model compute user_code"
-run --lib $(printf -- '--test %s ' $sound)
+run --test stress --test history
+unoptimised --lib --test model --test compute --test user_code
 
 export ASAN_OPTIONS=detect_leaks=0:handle_segv=0:allocator_may_return_null=1
 others=()
@@ -20,6 +23,5 @@ for test in tests/*.rs tests/*/main.rs; do
     name=${test#tests/} name=${name%/main.rs} name=${name%.rs}
     case " $sound loom shuttle " in *" $name "*) ;; *) others+=(--test "$name") ;; esac
 done
-# Unoptimised, in this crate: these do not go on for a time, as the first ones do, and to build them takes longer than to run them.
 # Not the one that measures resident memory, of which the sanitizer needs much for itself.
-run --config profile.sanitized.package.pinyon.opt-level=0 "${others[@]}" -- --skip touch_little_memory
+unoptimised "${others[@]}" -- --skip touch_little_memory
