@@ -18,6 +18,7 @@ use crate::shard::{Batch, Due, HeldUp, Locked};
 use crate::store::{Company, Store};
 use crate::sync;
 use crate::sync::atomic::Ordering;
+use std::mem::ManuallyDrop;
 
 /// How often a call that finds far too much held up lets readers run before it goes on: by a yield, and then, if memory
 /// is above its budget for it, by a nap; ten to twenty milliseconds in all.
@@ -39,8 +40,8 @@ pub(crate) struct Rest<'s, K, V> {
     owes: bool,
     /// A shard with something to free, of a caller who is alone; or [`NONE`].
     lone: usize,
-    /// Almost always none, so it is not even a list then.
-    due: Option<Box<Debts>>,
+    /// Almost always none, so it is not even a list then. What is left of it is given back by `drop`.
+    due: ManuallyDrop<Option<Box<Debts>>>,
 }
 
 /// The shards that something is owed to, and their garbage.
@@ -56,13 +57,21 @@ impl<'s, K, V> Rest<'s, K, V> {
             paused: false,
             owes: false,
             lone: NONE,
-            due: None,
+            due: ManuallyDrop::new(None),
         }
     }
 
     /// Of a call that leaves nothing waiting unless a reader looks at it.
     pub(crate) fn thorough(store: &'s Store<K, V>, company: Company) -> Self {
-        Rest { store, company, all: true, paused: false, owes: false, lone: NONE, due: None }
+        Rest {
+            store,
+            company,
+            all: true,
+            paused: false,
+            owes: false,
+            lone: NONE,
+            due: ManuallyDrop::new(None),
+        }
     }
 
     /// Ends a critical section and remembers what it owes.
@@ -120,6 +129,13 @@ impl<'s, K, V> Rest<'s, K, V> {
         if self.lone != NONE {
             self.free_alone();
         }
+        if self.due.is_some() {
+            self.pay_listed();
+        }
+        self.owes = false;
+    }
+
+    fn pay_listed(&mut self) {
         while let Some((shard, batch)) = self.due.as_mut().and_then(|due| due.0.pop()) {
             if let Some(batch) = batch {
                 self.free(shard, batch);
@@ -128,7 +144,7 @@ impl<'s, K, V> Rest<'s, K, V> {
                 self.owe(shard, Some(batch));
             }
         }
-        (self.due, self.owes) = (None, false);
+        *self.due = None;
     }
 
     /// Frees what nobody can be looking at, because there is nobody: taken out under the lock, one after the other, and dropped under
