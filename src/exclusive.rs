@@ -214,7 +214,8 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
             // No code of the user's ran, so nothing has changed since the search.
             None if !asks => {
                 let mut rest = Rest::new(store, Company::Alone);
-                let added = store.add_absent(hash, &draft, offer, &mut rest);
+                let (added, gone) = store.add_absent(hash, &draft, offer, outermost, &mut rest);
+                drop(gone);
                 rest.settle();
                 Ok(added.ok().map(|put| writer.afterwards(hash, (put, draft.weight), offer.take())))
             }

@@ -33,7 +33,7 @@ use crate::listener::{Cause, Listener};
 use crate::load::{Flights, Leases};
 use crate::options::Maintained;
 use crate::settle::Rest;
-use crate::shard::{Draft, Found, Located, Locked, Offer, STEP, Shard, Sighting, Stamp};
+use crate::shard::{Draft, Entry, Found, Located, Locked, Offer, STEP, Shard, Sighting, Stamp};
 use crate::stats::{Stats, Stripes};
 use crate::sync;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -147,39 +147,42 @@ impl<K, V> Store<K, V> {
         rest: &mut Rest<'_, K, V>,
     ) -> Result<Put, Changed> {
         let number = self.shard_of(hash);
-        let locked = self.lock(number);
+        let mut locked = self.lock(number);
         locked.prefetch(hash.place());
         if locked.has(hash.place()) {
             return Err(Changed);
         }
-        self.add_to(number, locked, hash, draft, offer, rest)
+        let added = self.add_to(&mut locked, hash, draft, offer);
+        rest.leave(number, locked);
+        added
     }
 
-    /// As [`add`](Self::add), for a caller who is alone and has found nothing of the hash, and has run no code of the user's since.
+    /// As [`add`](Self::add), for a caller who is alone and has found nothing of the hash, and has run no code of the user's since. `outermost`: its
+    /// thread holds no pin; then one entry that left is given out, to be dropped.
     #[inline]
     pub(crate) fn add_absent(
         &self,
         hash: Hash,
         draft: &Draft<'_>,
         offer: &mut Offer<K, V>,
+        outermost: bool,
         rest: &mut Rest<'_, K, V>,
-    ) -> Result<Put, Changed> {
+    ) -> (Result<Put, Changed>, Option<Entry<K, V>>) {
         let number = self.shard_of(hash);
-        let locked = self.lock(number);
+        let mut locked = self.lock(number);
         locked.prefetch(hash.place());
         debug_assert!(!locked.has(hash.place()), "nothing has come since the search");
-        self.add_to(number, locked, hash, draft, offer, rest)
+        let added = self.add_to(&mut locked, hash, draft, offer);
+        (added, rest.leave_alone(number, locked, outermost))
     }
 
     #[inline(always)]
     fn add_to(
         &self,
-        number: usize,
-        mut locked: Locked<'_, K, V>,
+        locked: &mut Locked<'_, K, V>,
         hash: Hash,
         draft: &Draft<'_>,
         offer: &mut Offer<K, V>,
-        rest: &mut Rest<'_, K, V>,
     ) -> Result<Put, Changed> {
         if draft.weight > self.budget.capacity() {
             return Err(Changed);
@@ -188,13 +191,11 @@ impl<K, V> Store<K, V> {
         locked.tend(draft.now, self.adapt.window(), &mut room);
         let covered = room.cover(draft.weight)
             || (self.budget.is_fair(locked.weight()) && locked.evict(draft.weight, &mut room).1);
-        let put = match covered {
+        match covered {
             true if locked.publish(hash.place(), draft, offer, None, &mut room) => Ok(Put::Added),
             true => Ok(Put::Refused),
             false => Err(Changed),
-        };
-        rest.leave(number, locked);
-        put
+        }
     }
 
     /// Steps 3 to 5 for an offer, which is taken unless it is refused, or what was seen is no longer so, or it takes so many

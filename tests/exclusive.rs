@@ -381,6 +381,30 @@ fn g01_g03_an_exclusive_write_without_more_ado_keeps_to_the_budget() {
     assert_eq!(*told.lock().unwrap(), 2001 - cache.len());
 }
 
+/// Its drop panics if it is the given one's.
+struct Bomb(u64, u64);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(self.0 != self.1, "the drop of a test");
+    }
+}
+
+#[test]
+fn g25_a_drop_that_panics_leaves_an_exclusive_write_done() {
+    let cache: common::Checked<u64, Bomb> =
+        checked(Cache::builder().capacity(4).shards(1).policy(Policy::Clock));
+    let mut only = only(&cache);
+    (0..4).for_each(|key| assert!(only.insert(key, Bomb(key, 0), InsertOptions::new()).is_stored()));
+    let evicting = std::panic::AssertUnwindSafe(|| only.insert(4, Bomb(4, 0), InsertOptions::new()));
+    assert!(std::panic::catch_unwind(evicting).is_err());
+    cache.validate();
+    assert_eq!((cache.len(), cache.stats().evicted, cache.stats().retired), (4, 1, 0));
+    assert!(only.get(&0).is_none() && only.get(&4).is_some());
+    assert!(only.insert(5, Bomb(5, 0), InsertOptions::new()).is_stored());
+    assert_eq!((cache.len(), cache.stats().evicted, cache.stats().retired), (4, 2, 0));
+}
+
 #[test]
 fn g24_user_code_of_an_exclusive_caller_may_call_the_cache() {
     type Home = Arc<Mutex<Option<Cache<u64, u64>>>>;
