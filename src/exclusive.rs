@@ -11,7 +11,6 @@
 
 use crate::cache::Cache;
 use crate::hash::Hash as Bits;
-use crate::iter::Cursor;
 use crate::options::{Compute, InsertOptions, Inserted};
 use crate::reclaim::Pin;
 use crate::settle::Rest;
@@ -111,17 +110,11 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
         Some((&entry.key, &entry.value))
     }
 
-    /// Looks at every live entry and leaves no trace, in the order of [`Cache::iter`].
-    pub fn for_each(&self, mut look: impl FnMut(&K, &V)) {
-        let _reentry = Pin::new();
-        let mut cursor = Cursor::START;
-        while let Some((shard, found)) = cursor.next(self.cache, self.inside()) {
-            let store = &self.cache.inner.store;
-            for found in found {
-                if store.shards[shard].is_live(found, || store.time.now()) {
-                    look(&found.entry.key, &found.entry.value);
-                }
-            }
+    /// Looks at every entry, in no order, and leaves no trace: for a collector of garbage, so also at those that have expired and
+    /// are not out yet. It runs under the locks of the shards: `look` must not call the cache, or it waits for itself.
+    pub fn for_each_stored(&self, mut look: impl FnMut(&K, &V)) {
+        for shard in 0..self.cache.inner.store.shards.len() {
+            self.cache.inner.store.lock(shard).for_each(|entry| look(&entry.key, &entry.value));
         }
     }
 

@@ -247,8 +247,28 @@ fn g05_g27_an_exclusive_resize_drops_what_it_evicts() {
     only.set_capacity(50).expect("a good capacity");
     assert_eq!((cache.len(), census.alive(), cache.stats().retired), (50, 50, 0));
     let mut seen = 0;
-    only.for_each(|key, token| seen += u64::from(*key == token.id()));
+    only.for_each_stored(|key, token| seen += u64::from(*key == token.id()));
     assert_eq!(seen, 50);
+}
+
+#[test]
+fn every_entry_is_looked_at_once_while_tables_grow_and_after_it_has_expired() {
+    let ticker = ManualTicker::new();
+    let builder = Cache::<u64, u64>::builder().capacity(10_000).shards(2).ticker(ticker.clone());
+    let cache = checked(builder.time_to_live(Duration::from_secs(1)));
+    let mut only = only(&cache);
+    for key in 0..1000 {
+        assert!(only.insert(key, 3 * key, InsertOptions::new()).is_stored());
+        let mut seen = Vec::new();
+        only.for_each_stored(|key, value| seen.push((*key, *value)));
+        seen.sort_unstable();
+        assert!(seen.iter().copied().eq((0..=key).map(|key| (key, 3 * key))));
+    }
+    let before = cache.stats();
+    ticker.advance(Duration::from_secs(2));
+    let mut seen = 0;
+    only.for_each_stored(|_, _| seen += 1);
+    assert_eq!((seen, cache.stats() == before), (1000, true), "no trace is left");
 }
 
 #[test]

@@ -110,10 +110,10 @@ impl Shelf {
         })
     }
 
-    /// Tells the garbage collector of every live entry. One that is not live any more keeps what it refers to for a while longer, and no more.
+    /// Tells the garbage collector of every entry. One of which it is not told keeps what it refers to for a while longer, and no more.
     pub(crate) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         let mut outcome = Ok(());
-        self.for_each(|key, value| {
+        self.for_each_stored(|key, value| {
             if outcome.is_ok() {
                 outcome =
                     visit_object(visit, key.pointer()).and_then(|()| visit_object(visit, value.pointer()));
@@ -180,8 +180,8 @@ impl Shelf {
         self.alone().set_capacity(capacity)
     }
 
-    pub(crate) fn for_each(&self, look: impl FnMut(&Key, &Object)) {
-        self.alone().for_each(look);
+    fn for_each_stored(&self, look: impl FnMut(&Key, &Object)) {
+        self.alone().for_each_stored(look);
     }
 }
 
@@ -233,7 +233,7 @@ impl Shelf {
         self.core.set_capacity(capacity)
     }
 
-    pub(crate) fn for_each(&self, mut look: impl FnMut(&Key, &Object)) {
+    fn for_each_stored(&self, mut look: impl FnMut(&Key, &Object)) {
         self.core.iter().for_each(|entry| look(entry.key(), &entry));
     }
 }

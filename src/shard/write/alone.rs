@@ -25,6 +25,11 @@ impl<K, V> Locked<'_, K, V> {
         Some(entry)
     }
 
+    /// Looks at every entry in the table.
+    pub(crate) fn for_each(&self, mut look: impl FnMut(&Entry<K, V>)) {
+        self.write.tables.each(|index| look(self.shard.found(index).entry));
+    }
+
     /// Is an entry in the table live?
     #[inline]
     pub(crate) fn is_live(&self, index: u32, now: u64) -> bool {
