@@ -37,7 +37,7 @@ if can g++ -std=c++23; then
     ran="$ran 23"
 fi
 wait $!
-if command -v clang++ >/dev/null; then
+if .ci/need clang; then
     builds clang++ clang-bare "$tests" -std=c++17 -fno-exceptions -fno-rtti &
     builds clang++ clang-20 "$tests" -std=c++20
     wait $!

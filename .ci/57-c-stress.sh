@@ -2,7 +2,7 @@
 # Proves that threads of C that do everything at once read nothing that is gone, race with nothing and lose no memory:
 # bindings/c/tests/stress.c as it is under memcheck, and with C and Rust both under AddressSanitizer (and C under
 # UndefinedBehaviorSanitizer), and under ThreadSanitizer. And that the ABI only grows (bindings/c/abi.txt), that the header is
-# what src/ffi says, and that the library can be built for programs whose panics abort.
+# what src/ffi says and compiles without a warning under gcc and clang, and that the library can be built for programs whose panics abort.
 set -eu
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
@@ -14,12 +14,15 @@ mkdir -p "$out"
 
 CARGO_TARGET_DIR=$target/header cargo run --quiet --manifest-path bindings/c/header/Cargo.toml -- --check
 bindings/c/tests/abi.py
-for standard in c99 c11 c17; do
-    gcc -std=$standard -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only bindings/c/examples/hello.c
-done
 printf '#include <pinyon.h>\n#include <pinyon.h>\n' >"$out/twice.cpp"
-for standard in c++11 c++17 c++20; do
-    g++ -std=$standard -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only "$out/twice.cpp"
+.ci/need clang || echo "left out"
+for compiler in gcc $(command -v clang); do
+    for standard in c99 c11 c17; do
+        $compiler -std=$standard -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only bindings/c/examples/*.c bindings/c/tests/stress.c
+    done
+    for standard in c++11 c++17 c++20; do
+        $compiler -std=$standard -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only "$out/twice.cpp"
+    done
 done
 
 # compile PROGRAM LIBRARY FLAG...

@@ -31,15 +31,14 @@ static uint64_t memoised(uint32_t n) {
     if (code == PINYON_OK) {
         value = *(const uint64_t *)got.value.data;
         pinyon_release(got.handle);
-    } else if (code == PINYON_LEAD) {
+    } else {
+        if (code != PINYON_LEAD) fail("acquire", code);
         value = slow(n);
         code = pinyon_complete(cache, got.token, &value, sizeof value, NULL);
         if (code < 0) fail("complete", code);
         pthread_mutex_lock(&lock);
         computed[n]++;
         pthread_mutex_unlock(&lock);
-    } else {
-        fail("acquire", code);
     }
     return value;
 }
