@@ -85,7 +85,6 @@ const PEERS: &[(&str, &str, &str)] = &[
     ("cache", "guard", "reads that do not clone"),
     ("guard", "cache", "a guard reads more of its cache"),
     ("exclusive", "compute", "the same answers"),
-    ("exclusive", "iter", "the same order"),
 ];
 
 /// Modules that must not know each other although their levels would let them: from the first to the second.
