@@ -105,6 +105,12 @@ impl Eras {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn an_era_to_come_is_none_that_an_entry_may_be_of() {
+        let eras = Eras::default();
+        assert!(eras.may_have(Era::nth(eras.present)) && !eras.may_have(Era::nth(eras.present + 1)));
+    }
     use std::collections::BTreeMap;
 
     #[derive(Clone, Copy, Debug)]
