@@ -111,10 +111,13 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     }
 
     /// Looks at every entry, in no order, and leaves no trace: for a collector of garbage, so also at those that have expired and
-    /// are not out yet. It runs under the locks of the shards: `look` must not call the cache, or it waits for itself.
+    /// are not out yet.
     pub fn for_each_stored(&self, mut look: impl FnMut(&K, &V)) {
-        for shard in 0..self.cache.inner.store.shards.len() {
-            self.cache.inner.store.lock(shard).for_each(|entry| look(&entry.key, &entry.value));
+        let _reentry = Pin::new();
+        let store = &self.cache.inner.store;
+        for shard in 0..store.shards.len() {
+            let stored = store.lock(shard).stored(self.inside());
+            stored.into_iter().for_each(|entry| look(&entry.key, &entry.value));
         }
     }
 

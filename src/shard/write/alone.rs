@@ -5,9 +5,9 @@
 use super::Locked;
 use crate::expiry::Deadline;
 use crate::listener::Cause;
-use crate::shard::Entry;
+use crate::shard::{Entry, Inside};
 
-impl<K, V> Locked<'_, K, V> {
+impl<'s, K, V> Locked<'s, K, V> {
     /// Takes out an entry that was let go of and that nothing else is to be done with; `None` when there is none. Its drop is the
     /// caller's affair.
     ///
@@ -25,9 +25,11 @@ impl<K, V> Locked<'_, K, V> {
         Some(entry)
     }
 
-    /// Looks at every entry in the table.
-    pub(crate) fn for_each(&self, mut look: impl FnMut(&Entry<K, V>)) {
-        self.write.tables.each(|index| look(self.shard.found(index).entry));
+    /// Every entry in the table, to be looked at without the lock.
+    pub(crate) fn stored(&self, _: Inside<'s>) -> Vec<&'s Entry<K, V>> {
+        let mut stored = Vec::with_capacity(self.write.tables.len());
+        self.write.tables.each(|index| stored.push(self.shard.found(index).entry));
+        stored
     }
 
     /// Is an entry in the table live?
