@@ -20,6 +20,8 @@
 //! * **horizon** ([`horizon`]): read the epoch, heavy barrier, then read every reader. A thing of a batch
 //!   may be freed if the batch's tag is below that epoch (it was sealed before), no reader is inside with
 //!   an epoch of at most the tag, and no hazard word holds the thing's address.
+//! * **latest** ([`latest`]): what the horizons before have shown, without a barrier. It is kept as one number, below
+//!   which every batch is out of sight of all pins.
 //!
 //! # Why it is right
 //!
@@ -37,6 +39,10 @@
 //!    epoch and sees it.
 //!
 //! An epoch read long before it is stored is only too old, which delays frees and nothing else.
+//!
+//! What a horizon has shown of a batch stays true, because nobody comes to see what is unlinked: so a thread that reads the
+//! kept number with acquire may conclude what the one that stored it did. Hazard words are looked at again. One that holds a
+//! thing of such a batch was stored before that horizon's look, which the number comes after; so it is seen while it is there.
 //!
 //! # Costs and limits
 //!
@@ -75,6 +81,9 @@ struct Domain {
     readers: AtomicPtr<Reader>,
     /// How many readers there are: the next one's number.
     count: AtomicUsize,
+    /// Batches with lower tags are out of sight of all pins: the greatest that a horizon has shown. Raised with release, after
+    /// the look at the readers; read with acquire.
+    passed: AtomicU64,
 }
 
 /// The line every reader loads.
@@ -92,6 +101,7 @@ impl Domain {
             front: Padded(Front { epoch: AtomicU64::new(IDLE + 1), barrier: AtomicU32::new(UNDECIDED) }),
             readers: AtomicPtr::new(std::ptr::null_mut()),
             count: AtomicUsize::new(0),
+            passed: AtomicU64::new(IDLE),
         }
     }
     #[cfg(any(loom, shuttle))]
@@ -100,6 +110,7 @@ impl Domain {
             front: Padded(Front { epoch: AtomicU64::new(IDLE + 1), barrier: AtomicU32::new(UNDECIDED) }),
             readers: AtomicPtr::new(std::ptr::null_mut()),
             count: AtomicUsize::new(0),
+            passed: AtomicU64::new(IDLE),
         }
     }
 }
@@ -456,6 +467,12 @@ impl Horizon {
         self.passed(tag) && !self.hazards.contains(&address)
     }
 
+    /// Frees nothing that the reader's hazard words hold.
+    fn avoid(&mut self, reader: &Reader) {
+        let held = reader.hazards.iter().map(|hazard| hazard.load(Ordering::Acquire));
+        self.hazards.extend(held.filter(|&address| address != 0));
+    }
+
     /// The epoch below which batches are out of sight.
     pub(crate) fn limit(&self) -> u64 {
         self.oldest
@@ -474,6 +491,14 @@ impl Horizon {
     pub(crate) fn clear() -> Self {
         Horizon { oldest: u64::MAX, hazards: Vec::new() }
     }
+}
+
+/// What is known already: as [`horizon`], without a barrier, and it speaks only of what was sealed before the last one of the
+/// process was taken. O(threads).
+pub(crate) fn latest() -> Horizon {
+    let mut horizon = Horizon { oldest: DOMAIN.passed.load(Ordering::Acquire), hazards: Vec::new() };
+    readers().for_each(|reader| horizon.avoid(reader));
+    horizon
 }
 
 /// Looks at every reader, after a barrier on all of them. O(threads), one system call unless the
@@ -499,9 +524,10 @@ pub(crate) fn horizon() -> Horizon {
             IDLE => {}
             epoch => horizon.oldest = horizon.oldest.min(epoch),
         }
-        let held = reader.hazards.iter().map(|hazard| hazard.load(Ordering::Acquire));
-        horizon.hazards.extend(held.filter(|&address| address != 0));
+        horizon.avoid(reader);
     }
+    // Acquire too: who reads the number may have it from a later one, and concludes what all before have shown.
+    DOMAIN.passed.fetch_max(horizon.oldest, Ordering::AcqRel);
     horizon
 }
 

@@ -414,6 +414,11 @@ impl<K, V> Locked<'_, K, V> {
         self.write.garbage.sort(tag, batch, horizon)
     }
 
+    /// Do more batches wait for a horizon than may?
+    pub(crate) fn needs_horizon(&self) -> bool {
+        self.write.garbage.needs_horizon()
+    }
+
     /// A batch that was taken and not begun.
     pub(crate) fn restore(&mut self, batch: Batch) {
         self.write.garbage.restore(batch);
