@@ -25,7 +25,7 @@ const MAX_SHARDS: usize = 4096;
 /// Entries below which a shard is not worth its own window and sketch.
 const ENTRIES_PER_SHARD: u64 = 2048;
 /// Bytes, likewise.
-const BYTES_PER_SHARD: u64 = 4 << 20;
+const BYTES_PER_SHARD: u64 = 2 << 20;
 /// Entries of a shard that may wait for readers before they are dropped.
 const WAITING: usize = 256;
 /// The least allowance for what waits, in a budget of bytes.
@@ -376,7 +376,7 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
                     Weigher::Bytes(_) => amount / BYTES_PER_SHARD,
                     _ => amount / ENTRIES_PER_SHARD,
                 };
-                Ok(usize::try_from(useful).unwrap_or(MAX_SHARDS).clamp(1, (cores * 4).clamp(1, MAX_SHARDS)))
+                Ok(usize::try_from(useful).unwrap_or(MAX_SHARDS).clamp(1, (cores * 8).clamp(1, MAX_SHARDS)))
             }
         }
     }

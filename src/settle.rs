@@ -2,8 +2,8 @@
 //!
 //! Two debts, in this order for each shard the call wrote to:
 //!
-//! 1. **free** the garbage that the limits do not let wait: seal it, take a horizon, drop the keys and
-//!    values that no reader can see, give their rows back;
+//! 1. **free** the garbage that the limits do not let wait: seal it, take a horizon if none that was taken already does, drop the
+//!    keys and values that no reader can see, give their rows back;
 //! 2. **tell** the listener what left, then let those entries become garbage too.
 //!
 //! A panic in a drop or in the listener passes through to the caller. The entry it came from is done with;

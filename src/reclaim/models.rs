@@ -38,9 +38,13 @@ impl World {
 
     /// Links another thing, and frees what may be freed.
     fn replace(&self, place: usize, thing: usize) {
+        self.replace_and_ask(place, thing, horizon);
+    }
+
+    fn replace_and_ask(&self, place: usize, thing: usize, ask: impl FnOnce() -> Horizon) {
         let old = self.thing(place);
         self.places[place].store(thing, Ordering::Release);
-        let (tag, horizon) = (seal(), horizon());
+        let (tag, horizon) = (seal(), ask());
         let mut garbage = self.garbage.lock();
         garbage.push((tag, old));
         garbage.retain(|&(tag, thing)| {
@@ -87,6 +91,23 @@ fn a_hazard_word_outlives_its_pin_and_a_later_one() {
         world.things[thing].read();
         drop(hazard);
         collector.join().unwrap();
+    });
+}
+
+#[test]
+fn what_one_collector_has_seen_serves_another_without_a_barrier() {
+    model(|world| {
+        let one = with(world, |world| world.replace(0, 1));
+        let other = with(world, |world| world.replace_and_ask(1, 3, latest));
+        let pin = Pin::new();
+        let thing = world.thing(1);
+        let hazard = pin.protect(world.address(thing)).expect("a free word");
+        world.things[world.thing(0)].read();
+        drop(pin);
+        world.things[thing].read();
+        drop(hazard);
+        one.join().unwrap();
+        other.join().unwrap();
     });
 }
 
