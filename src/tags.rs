@@ -228,7 +228,9 @@ mod tests {
     #[test]
     fn names_that_nothing_has_are_forgotten_and_their_numbers_are_not() {
         let tags = Tags::new(1);
-        let held: Vec<Group> = (0..500).map(|n| tags.enter(&names(&[&format!("held {n}")]))).collect();
+        // Before all others in order, and after them.
+        let held = |n: u32| format!("{} {n}", if n % 2 == 0 { '!' } else { '~' });
+        let held: Vec<Group> = (0..500).map(|n| tags.enter(&names(&[&held(n)]))).collect();
         let early = tags.now();
         tags.invalidate(b"early");
         for n in 0..50_000 {
@@ -242,11 +244,23 @@ mod tests {
         }
         assert!(tags.join(&names(&["early"]), early).is_err(), "though it was forgotten");
         assert!(held.iter().all(is_current));
-        tags.invalidate(b"held 7");
+        tags.invalidate(b"~ 7");
         assert_eq!(held.iter().filter(|group| is_current(group)).count(), 499);
         drop(held);
         (0..5000).for_each(|n| _ = tags.enter(&names(&[&format!("last {n}")])));
         assert!(tags.len() <= 2 * LEAST, "{} tags", tags.len());
+    }
+
+    #[test]
+    fn g02_what_tags_take_is_counted() {
+        let bytes = |count: usize| {
+            let tags = Tags::new(1);
+            let many: Vec<String> = (0..count).map(|n| n.to_string()).collect();
+            let many: Vec<&str> = many.iter().map(String::as_str).collect();
+            tags.enter(&names(&many)).map_or(0, |group| group.bytes())
+        };
+        // A pointer beside the entry; a counted block with the list and a number; and the list.
+        assert_eq!((bytes(0), bytes(1), bytes(20), bytes(40)), (8 + 48, 56 + 32, 56 + 176, 56 + 336));
     }
 
     #[derive(Clone, Debug)]

@@ -149,13 +149,17 @@ fn g20_an_exclusive_overwrite_outdates_loads_and_tags() {
     only.insert(1, 17, InsertOptions::new());
     only.invalidate_tag("tag");
     assert_eq!(only.get(&1), Some(&17), "it was written without the tag");
+    only.insert(1, 17, InsertOptions::new().tags(["tag"]));
+    only.invalidate_tag("tag");
+    assert_eq!(only.get(&1), None, "and then with it, over one that had none");
+    only.insert(1, 17, InsertOptions::new());
     only.invalidate_all();
     assert_eq!(
         only.insert(1, 18, InsertOptions::new()),
         Inserted::Added,
         "what was invalidated is not there"
     );
-    assert_eq!((only.get(&1), cache.stats().invalidated), (Some(&18), 1));
+    assert_eq!((only.get(&1), cache.stats().invalidated), (Some(&18), 2));
 }
 
 #[test]

@@ -224,6 +224,21 @@ fn g03_g18_a_value_too_heavy_comes_back_and_those_who_wait_have_it() {
 }
 
 #[test]
+fn g22_a_lease_may_ask_for_early_recomputation() {
+    let ticker = ManualTicker::new();
+    let cache: common::Checked<u32, u64> =
+        checked(Cache::builder().capacity(100).shards(1).time_to_live(LONG).ticker(ticker.clone()));
+    let token = lead(&cache, 1);
+    ticker.advance(Duration::from_secs(1));
+    assert_eq!(cache.complete(token, 7), Completed::Stored);
+    assert_eq!(cache.acquire(&1, lease()), Acquired::Hit(7));
+    assert_eq!(cache.acquire(&1, lease().refresh_early(0.0)), Acquired::Hit(7));
+    let early = cache.acquire(&1, lease().refresh_early(1e12));
+    let Acquired::Stale(7, Some(token)) = early else { panic!("{early:?} where it is due") };
+    assert_eq!(cache.complete(token, 8), Completed::Stored);
+}
+
+#[test]
 fn g22_a_stale_value_comes_with_one_token() {
     let (ticker, start) = (ManualTicker::new(), Duration::from_secs(60));
     let cache: common::Checked<u32, u64> =

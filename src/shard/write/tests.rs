@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::{Cache, InsertOptions};
+use std::collections::hash_map::DefaultHasher;
+use std::hash::BuildHasherDefault;
 use std::time::Duration;
 
 type Harm = fn(&mut Locked<'_, u64, u64>, &[u32]);
@@ -152,6 +154,54 @@ fn g15_no_more_than_a_step_is_evicted_or_cleared_under_one_lock() {
     assert_eq!(left, [200 - STEP, 200 - 2 * STEP, 200 - 3 * STEP, 0]);
     drop(room);
     cache.validate();
+}
+
+#[test]
+fn g15_no_more_than_a_step_is_evicted_beside_an_entry_that_stays() {
+    let cache = full();
+    let (store, mut room) = (&cache.inner.store, cache.inner.store.budget.room());
+    let mut stays = None;
+    store.lock(0).write.tables.each(|index| stays = Some(index));
+    let stays = stays.expect("it is full");
+    for left in [200 - STEP, 200 - 2 * STEP, 200 - 3 * STEP] {
+        assert_eq!(store.lock(0).evict_beside(stays, 250, &mut room), (STEP, false));
+        assert_eq!(cache.len(), left);
+    }
+    assert_eq!(store.lock(0).evict_beside(stays, 250, &mut room), (200 - 3 * STEP - 1, false));
+    assert_eq!(store.lock(0).evict_beside(stays, 250, &mut room), (0, false));
+    assert_eq!(cache.len(), 1);
+    drop(room);
+    cache.validate();
+}
+
+#[test]
+fn g15_a_sweep_ends_after_its_buckets_or_with_the_bucket_that_fills_a_step() {
+    // Two caches of the same entries, one of them swept a bucket at a time. Some of the sets fill a step exactly.
+    for first in 0..40 {
+        let twin = || {
+            let builder = Cache::builder().capacity(200).shards(1);
+            let cache = builder.hasher(BuildHasherDefault::<DefaultHasher>::default()).build();
+            let cache: Cache<u64, u64, _> = cache.expect("a good description");
+            (first * 200..first * 200 + 200).for_each(|key| assert!(cache.insert(key, key).is_stored()));
+            assert!(cache.inner.store.lock(0).invalidate_all());
+            cache
+        };
+        let (slow, quick) = (twin(), twin());
+        let sweep = |cache: &Cache<u64, u64, _>, buckets| {
+            let mut room = cache.inner.store.budget.room();
+            let mut locked = cache.inner.store.lock(0);
+            (locked.sweep(buckets, &mut room), 200 - locked.write.tables.len())
+        };
+        let mut expected = (0, 0);
+        while expected.1 < STEP {
+            let (swept, gone) = sweep(&slow, 1);
+            expected = (expected.0 + swept, gone);
+        }
+        assert_eq!(sweep(&quick, usize::MAX), expected);
+        assert_eq!(sweep(&quick, 2).0, 2);
+        slow.validate();
+        quick.validate();
+    }
 }
 
 #[test]
