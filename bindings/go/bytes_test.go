@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -236,99 +235,6 @@ func TestG10Counters(t *testing.T) {
 	}
 }
 
-func TestMany(t *testing.T) {
-	b := made(t)
-	pairs := make([]Pair, 300)
-	keys := make([]string, len(pairs))
-	for i := range pairs {
-		keys[i] = fmt.Sprint("key", i)
-		pairs[i] = Pair{keys[i], bytes.Repeat([]byte{byte(i)}, i%90)}
-	}
-	if err := b.MSet(pairs, Entry{Tags: []string{"all"}}); err != nil {
-		t.Fatal(err)
-	}
-	asked := append([]string{"none"}, keys...)
-	got := b.MGet(asked)
-	if len(got) != 301 || got[0] != nil {
-		t.Fatal(len(got), got[0])
-	}
-	for i, pair := range pairs {
-		if got[i+1] == nil || !bytes.Equal(got[i+1], pair.Value) {
-			t.Fatalf("%d: %v", i, got[i+1])
-		}
-	}
-	// Values that share memory do not grow into one another.
-	_ = append(got[2], 0xff)
-	if len(got[3]) > 0 && got[3][0] != 2 {
-		t.Fatal("grown into the next")
-	}
-	if n := b.MDelete(asked[:101]); n != 100 {
-		t.Fatal(n)
-	}
-	if b.Len() != 200 {
-		t.Fatal(b.Len())
-	}
-	b.InvalidateTag("all")
-	if got := b.MGet(keys); slices.ContainsFunc(got, func(v []byte) bool { return v != nil }) {
-		t.Fatal("outdated, and read")
-	}
-	if len(b.MGet(nil)) != 0 || b.MDelete(nil) != 0 || b.MSet(nil, Entry{}) != nil {
-		t.Fatal("of nothing")
-	}
-}
-
-func TestMGetIntoUsesMemoryAgain(t *testing.T) {
-	b := made(t)
-	keys := make([]string, 100)
-	for i := range keys {
-		keys[i] = fmt.Sprint("key", i)
-		set(t, b, keys[i], strings.Repeat(keys[i], i%7))
-	}
-	var values [][]byte
-	var buffer []byte
-	for round := range 3 {
-		for some := len(keys); some > 0; some -= 9 {
-			values, buffer = b.MGetInto(keys[:some], values, buffer)
-			for i, value := range values {
-				if string(value) != strings.Repeat(keys[i], i%7) || value == nil {
-					t.Fatalf("round %d: %q under %q", round, value, keys[i])
-				}
-			}
-		}
-	}
-	if n := testing.AllocsPerRun(100, func() { values, buffer = b.MGetInto(keys, values, buffer) }); !underRace && (n > 3 || Native && n > 1) {
-		t.Fatalf("%v allocations", n)
-	}
-}
-
-func TestManyTellsWhichPairFailed(t *testing.T) {
-	b := made(t, WithCapacityBytes(64<<10), WithShards(1))
-	pairs := []Pair{{"a", []byte("1")}, {"b", make([]byte, 1<<20)}, {"c", []byte("3")}}
-	err := b.MSet(pairs, Entry{})
-	var failed *PairError
-	if !errors.As(err, &failed) || failed.Index != 1 || failed.Key != "b" || !errors.Is(err, ErrTooHeavy) {
-		t.Fatal(err)
-	}
-	wants(t, b, "a", "1")
-	wants(t, b, "c", "3")
-}
-
-func TestG25MViewReleasesWhenItPanics(t *testing.T) {
-	b := made(t)
-	for i := range 100 {
-		set(t, b, fmt.Sprint(i), "v")
-	}
-	func() {
-		defer func() { recover() }()
-		b.MView([]string{"1", "2", "3"}, func(i int, _ []byte) { panic(i) })
-	}()
-	b.Clear()
-	b.Maintain(10_000)
-	if s := b.Stats(); s.Entries != 0 {
-		t.Fatalf("%+v", s)
-	}
-}
-
 func TestTags(t *testing.T) {
 	b := made(t)
 	many := make([]string, 40)
@@ -460,74 +366,6 @@ func TestG27ListenerDoesNotKeepTheCache(t *testing.T) {
 		}
 	}, func() any { return "the cache is still there" })
 	eventually(t, func() bool { return runtime.NumGoroutine() <= before }, func() any { return "the goroutine is still there" })
-}
-
-func TestClose(t *testing.T) {
-	b := made(t)
-	set(t, b, "k", "v")
-	for range 2 {
-		if err := b.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	lacks(t, b, "k")
-	if b.Len() != 0 || b.Contains("k") || b.Delete("k") || b.Touch("k") || b.View("k", nil) || b.Maintain(1) || b.Shrink(0) != 0 {
-		t.Fatal("something is there")
-	}
-	if (b.Stats() != Stats{}) {
-		t.Fatal("Stats")
-	}
-	_, ttl := b.TTL("k")
-	_, taken := b.Take("k")
-	if ttl || taken || b.MGet([]string{"k"})[0] != nil || b.MDelete([]string{"k"}) != 0 {
-		t.Fatal("something is there")
-	}
-	b.Clear()
-	b.InvalidateAll()
-	b.InvalidateTag("tag")
-	for range b.All() {
-		t.Fatal("an entry")
-	}
-	_, add := b.Add("k", 1, Entry{})
-	_, absent := b.SetIfAbsent("k", nil, Entry{})
-	_, replace := b.Replace("k", nil, Entry{})
-	_, swap := b.CompareAndSwap("k", nil, nil, Entry{})
-	_, expire := b.Expire("k", 1)
-	_, load := b.GetOrLoad(t.Context(), "k", nil)
-	_, bulk := b.BulkLoad(t.Context(), []string{"k"}, nil)
-	for i, err := range []error{b.Set("k", nil), b.SetTTL("k", nil, 1), b.SetEntry("k", nil, Entry{}), b.SetCapacity(1),
-		b.MSet([]Pair{{}}, Entry{}), add, absent, replace, swap, expire, load, bulk} {
-		if !errors.Is(err, ErrClosed) {
-			t.Fatal(i, err)
-		}
-	}
-}
-
-func TestG27CloseAmongCalls(t *testing.T) {
-	for range 50 {
-		b := made(t, WithCapacity(1000), WithListener(100, func(Removal) {}))
-		var stop atomic.Bool
-		var all sync.WaitGroup
-		for g := range 4 {
-			all.Add(1)
-			go func() {
-				defer all.Done()
-				for i := 0; !stop.Load(); i++ {
-					key := fmt.Sprint(g, i%100)
-					b.Set(key, []byte("value"))
-					b.Get(key)
-					b.View(key, func(v []byte) { _ = len(v) })
-					b.MGet([]string{key, "x"})
-				}
-			}()
-		}
-		time.Sleep(time.Millisecond)
-		b.Close()
-		b.Close()
-		stop.Store(true)
-		all.Wait()
-		runtime.GC()
-	}
 }
 
 func TestBadSettings(t *testing.T) {
