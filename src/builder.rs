@@ -392,9 +392,9 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
         };
         let entries = if crate::sync::MODEL { 1 } else { entries };
         match weigher {
-            Weigher::One => Limits { entries, weight: u64::MAX, large: u64::MAX },
-            Weigher::Units(_) => Limits { entries, weight, large: (weight / 4).max(2) },
-            Weigher::Bytes(_) => Limits { entries, weight, large: (weight / 4).clamp(1, 64 << 10) },
+            Weigher::One => Limits::new(entries, u64::MAX, u64::MAX),
+            Weigher::Units(_) => Limits::new(entries, weight, (weight / 4).max(2)),
+            Weigher::Bytes(_) => Limits::new(entries, weight, (weight / 4).clamp(1, 64 << 10)),
         }
     }
 }

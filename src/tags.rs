@@ -229,7 +229,7 @@ mod tests {
     fn names_that_nothing_has_are_forgotten_and_their_numbers_are_not() {
         let tags = Tags::new(1);
         // Before all others in order, and after them.
-        let held = |n: u32| format!("{} {n}", if n % 2 == 0 { '!' } else { '~' });
+        let held = |n: u32| format!("{} {n}", if n.is_multiple_of(2) { '!' } else { '~' });
         let held: Vec<Group> = (0..500).map(|n| tags.enter(&names(&[&held(n)]))).collect();
         let early = tags.now();
         tags.invalidate(b"early");

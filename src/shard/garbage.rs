@@ -34,11 +34,14 @@ const PATIENT: usize = if crate::sync::MODEL { 0 } else { 1 };
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Entries of a shard.
-    pub(crate) entries: usize,
+    entries: usize,
     /// Weight of a shard.
-    pub(crate) weight: u64,
+    weight: u64,
     /// An entry of this weight does not wait.
-    pub(crate) large: u64,
+    large: u64,
+    /// Entries, and weight, of a batch: two of them, each with one more entry that is not large, are within the limits and a quarter
+    /// of weight.
+    batch: (usize, u64),
 }
 
 /// What a call wants to see freed.
@@ -96,11 +99,9 @@ pub(crate) struct Ready {
 }
 
 impl Limits {
-    /// Is it enough for a batch? Two of them, each with one more entry that is not large, are within the limits and a quarter of
-    /// weight.
-    #[inline]
-    fn are_a_batch(&self, entries: usize, weight: u64) -> bool {
-        entries >= self.entries.div_ceil(2) || weight > self.weight / 8 * 3
+    pub(crate) const fn new(entries: usize, weight: u64, large: u64) -> Self {
+        let batch = (entries.div_ceil(2), weight / 8 * 3);
+        Limits { entries, weight, large, batch }
     }
 }
 
@@ -131,7 +132,7 @@ impl Garbage {
     /// Is something to be freed?
     #[inline]
     pub(crate) fn is_due(&self, limits: &Limits, due: Due) -> bool {
-        let full = limits.are_a_batch(self.fresh.entries.len(), self.fresh.weight);
+        let full = self.fresh.entries.len() >= limits.batch.0 || self.fresh.weight > limits.batch.1;
         let wanted = match due {
             Due::ByLimits => false,
             Due::Fresh => !self.fresh.is_empty(),
@@ -143,7 +144,9 @@ impl Garbage {
     /// The fresh garbage, which is due; with it comes another look at what is blocked.
     pub(crate) fn take(&mut self) -> Batch {
         let urgent = std::mem::take(&mut self.urgent);
-        Batch { urgent, ..std::mem::take(&mut self.fresh) }
+        // The next one will be as long.
+        let next = Batch { entries: Vec::with_capacity(self.fresh.entries.len()), ..Batch::default() };
+        Batch { urgent, ..std::mem::replace(&mut self.fresh, next) }
     }
 
     /// One entry of the fresh garbage, if it is entries only.
@@ -238,7 +241,7 @@ mod tests {
     use super::*;
     use crate::reclaim::{horizon, seal};
 
-    const LIMITS: Limits = Limits { entries: 6, weight: 24, large: 8 };
+    const LIMITS: Limits = Limits::new(6, 24, 8);
 
     /// Entries 0, 1, 2... of these weights.
     fn retired(weights: &[u64]) -> Garbage {
