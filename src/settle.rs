@@ -414,6 +414,30 @@ mod tests {
     }
 
     #[test]
+    fn g27_most_batches_are_freed_by_a_barrier_that_another_shard_needed() {
+        let cache: Cache<u64, u64> =
+            Cache::builder().capacity(8000).shards(8).build().expect("a good description");
+        // 195 batches, at most one barrier to two a shard. Readers of other tests may be in the way: then again.
+        let shares = |round: u64| {
+            let before = reclaim::horizons_taken();
+            let few = (round * 25_000..(round + 1) * 25_000).all(|key| {
+                assert!(cache.insert(key, key).is_stored());
+                key % 100 > 0 || cache.stats().retired <= 8 * 256
+            });
+            few && reclaim::horizons_taken() - before <= 195 / 2
+        };
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        for round in 0.. {
+            if shares(round) {
+                break;
+            }
+            assert!(std::time::Instant::now() < patience, "each batch has its own barrier");
+            crate::sync::yield_now();
+        }
+        cache.validate();
+    }
+
+    #[test]
     fn g02_g15_writers_nap_for_a_reader_that_holds_up_weight_but_once_for_one_that_sleeps() {
         let builder = Cache::builder().capacity_weight(6400).weigher(|_: &u64, _: &u64| 100);
         let cache = builder.shards(1).build().expect("a good description");

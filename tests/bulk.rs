@@ -3,7 +3,7 @@
 mod common;
 
 use common::checked;
-use pinyon::{Cache, LoadError, LoadOptions, Loaded};
+use pinyon::{Acquired, Cache, Completed, LeaseOptions, LoadError, LoadOptions, Loaded};
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
@@ -92,6 +92,32 @@ fn g19_keys_whose_loader_failed_are_loaded_in_a_second_call() {
 }
 
 /// Each of two calls waits for two loads of others, in opposite orders, and both of these fail.
+#[test]
+fn g03_g18_what_others_loaded_is_had_though_it_is_too_heavy_to_keep() {
+    let cache: Numbers = checked(Cache::builder().capacity_weight(10).weigher(|_, weight| *weight));
+    let [one, two] = [1, 2].map(|key| match cache.acquire(&key, LeaseOptions::new()) {
+        Acquired::Lead(token) => token,
+        other => panic!("{other:?} where nobody loads"),
+    });
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let untouched = |_: &[u32]| -> Result<Vec<u64>, String> { panic!("others load") };
+            cache.get_many_or_load(&[1, 2], LoadOptions::new(), untouched)
+        });
+        while cache.stats().waiting == 0 {
+            thread::yield_now();
+        }
+        // It waits for the second one first.
+        assert_eq!(cache.complete(two, 98), Completed::Refused(98));
+        while cache.stats().coalesced == 0 || cache.stats().waiting == 0 {
+            thread::yield_now();
+        }
+        assert_eq!(cache.complete(one, 99), Completed::Refused(99));
+        assert_eq!(waiting.join().unwrap(), Ok(vec![99, 98]));
+    });
+    assert_eq!(cache.len(), 0);
+}
+
 #[test]
 fn g19_who_is_passed_a_lead_loads_before_it_waits_again() {
     let cache = numbers();

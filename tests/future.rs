@@ -96,6 +96,18 @@ fn g18_one_task_loads_and_the_others_get_its_value() {
     assert_eq!((cache.get(&1), cache.stats().loads, cache.stats().coalesced), (Some(7), 1, 1));
 }
 
+/// A future may move from task to task between its polls: the last one is woken.
+#[test]
+fn g18_a_loader_wakes_the_task_that_polled_last() {
+    let (cache, io) = (numbers(), Io::default());
+    let ((before, first), (now, second)) = (Flag::new(), Flag::new());
+    let mut leader = ask(&cache, &1, &io);
+    assert!(poll(&mut leader, &first).is_pending() && poll(&mut leader, &second).is_pending());
+    io.end(Ok(7));
+    assert!(!before.take() && now.take());
+    assert_eq!(poll(&mut leader, &second), Poll::Ready(Ok(7)));
+}
+
 #[test]
 fn g19_when_a_leader_is_dropped_one_who_waits_loads_at_once() {
     let (cache, io) = (numbers(), Io::default());

@@ -336,6 +336,23 @@ mod tests {
     }
 
     #[test]
+    fn g15_g27_one_sealed_batch_may_wait_for_a_horizon_and_two_may_not() {
+        let (before, mut garbage) = (horizon(), retired(&[1]));
+        let mut needs = vec![garbage.needs_horizon()];
+        for _ in 0..2 {
+            seal_unseen(&mut garbage, &before);
+            needs.push(garbage.needs_horizon());
+            garbage.retire(1, 1, &LIMITS);
+        }
+        assert_eq!(needs, [false, false, true]);
+        garbage.retire(2, 8, &LIMITS);
+        let batch = garbage.take();
+        assert!(batch.is_urgent() && !garbage.take().is_urgent(), "of a large entry");
+        let ready = garbage.sort(Tag::PAST, batch, &Horizon::clear());
+        assert_eq!((ready.entries.len(), garbage.needs_horizon()), (4, false));
+    }
+
+    #[test]
     fn g27_what_a_guard_keeps_waits_alone_and_is_looked_at_again() {
         let mut garbage = Garbage::default();
         garbage.hold((Tag::PAST, 7));
