@@ -233,6 +233,23 @@ fn g15_g27_what_a_heavy_write_evicts_does_not_wait_for_its_end() {
 }
 
 #[test]
+fn g02_g27_between_writes_no_more_waits_than_is_stated_though_one_evicts_much() {
+    let _alone = alone();
+    const MANY: u64 = 20_000;
+    let cache: common::Checked<u64, String> = checked(
+        Cache::builder()
+            .capacity_weight(MANY)
+            .shards(1)
+            .weigher(|key, _| if key % 32 == 31 { 60 } else { 1 }),
+    );
+    for key in 0..3 * MANY {
+        assert!(cache.insert(key, String::new()).is_stored());
+        let waiting = cache.stats().retired;
+        assert!(waiting <= 64, "{waiting} wait after key {key}");
+    }
+}
+
+#[test]
 fn g27_at_most_the_stated_number_wait_with_threads_and_a_listener() {
     let _alone = alone();
     let census = Census::default();

@@ -14,11 +14,12 @@
 //!
 //! # The bound (G27)
 //!
-//! A write that finds `fresh` at half the limit of entries, or near half that of weight, takes the batch and seals it before it
-//! returns. One sealed batch may wait for a horizon that another shard needs anyway, so that most batches cost no barrier of
-//! their own; where two would wait, or one is urgent (of a large entry, a table, or what comes back), a horizon is taken. So at most
-//! [`Limits::entries`] entries, and [`Limits::weight`] and a quarter of weight, wait in a shard, and whatever readers are looking at:
-//! a pin holds back what was unlinked since it began, a guard of one value holds back that value.
+//! A write that finds `fresh` at half the limit of entries, or beyond three eighths of that of weight, takes the batch and seals it
+//! before it returns. What is sealed may be what is left of the limits, and wait for a horizon that another shard needs anyway: so
+//! most batches cost no barrier of their own. Where it is more (a second batch, or one of a write that evicted much), or urgent (a large
+//! entry, a table, what comes back), a horizon is taken. So when no write is under way at most [`Limits::entries`] entries and
+//! [`Limits::weight`] of weight wait in a shard, and whatever readers are looking at: a pin holds back what was unlinked since it
+//! began, a guard of one value holds back that value.
 
 use super::table::Table;
 use crate::reclaim::{Horizon, Tag};
@@ -26,9 +27,6 @@ use std::collections::VecDeque;
 
 /// How many times the limit of entries is far too much to be held up.
 const FAR: usize = 4;
-
-/// Sealed batches that may wait for a horizon. In the models none, so that they see what is freed.
-const PATIENT: usize = if crate::sync::MODEL { 0 } else { 1 };
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +37,7 @@ pub(crate) struct Limits {
     weight: u64,
     /// An entry of this weight does not wait.
     large: u64,
-    /// Entries, and weight, of a batch: two of them, each with one more entry that is not large, are within the limits and a quarter
-    /// of weight.
+    /// Entries that are a batch, and weight that is no more than one. The rest of the limits is for what is sealed.
     batch: (usize, u64),
 }
 
@@ -70,7 +67,6 @@ pub(crate) enum HeldUp {
 #[derive(Debug, Default)]
 pub(crate) struct Garbage {
     fresh: Batch,
-    urgent: bool,
     /// Oldest first: tags ascend.
     sealed: VecDeque<(Tag, Batch)>,
     /// Only a hazard word keeps these, or kept them when their turn came. With their tags, because a horizon that
@@ -100,8 +96,8 @@ pub(crate) struct Ready {
 
 impl Limits {
     pub(crate) const fn new(entries: usize, weight: u64, large: u64) -> Self {
-        let batch = (entries.div_ceil(2), weight / 8 * 3);
-        Limits { entries, weight, large, batch }
+        let half = if entries < 2 { 1 } else { entries / 2 };
+        Limits { entries, weight, large, batch: (half, weight / 8 * 3) }
     }
 }
 
@@ -121,12 +117,12 @@ impl Garbage {
     pub(crate) fn retire(&mut self, index: u32, weight: u64, limits: &Limits) {
         self.fresh.entries.push(index);
         self.fresh.weight = self.fresh.weight.saturating_add(weight);
-        self.urgent |= weight >= limits.large;
+        self.fresh.urgent |= weight >= limits.large;
     }
 
     pub(crate) fn retire_table(&mut self, table: Table) {
         self.fresh.tables.push(table);
-        self.urgent = true;
+        self.fresh.urgent = true;
     }
 
     /// Is something to be freed?
@@ -138,15 +134,14 @@ impl Garbage {
             Due::Fresh => !self.fresh.is_empty(),
             Due::Everything => !self.is_empty(),
         };
-        self.urgent || full || wanted
+        self.fresh.urgent || full || wanted
     }
 
     /// The fresh garbage, which is due; with it comes another look at what is blocked.
     pub(crate) fn take(&mut self) -> Batch {
-        let urgent = std::mem::take(&mut self.urgent);
         // The next one will be as long.
         let next = Batch { entries: Vec::with_capacity(self.fresh.entries.len()), ..Batch::default() };
-        Batch { urgent, ..std::mem::replace(&mut self.fresh, next) }
+        std::mem::replace(&mut self.fresh, next)
     }
 
     /// One entry of the fresh garbage, if it is entries only.
@@ -157,7 +152,7 @@ impl Garbage {
         }
         let index = self.fresh.entries.pop()?;
         if self.fresh.entries.is_empty() {
-            (self.fresh.weight, self.urgent) = (0, false);
+            (self.fresh.weight, self.fresh.urgent) = (0, false);
         }
         Some(index)
     }
@@ -167,7 +162,7 @@ impl Garbage {
         self.fresh.entries.extend(batch.entries);
         self.fresh.weight = self.fresh.weight.saturating_add(batch.weight);
         self.fresh.tables.extend(batch.tables);
-        self.urgent = true;
+        self.fresh.urgent = true;
     }
 
     /// Takes a batch back with its tag, and gives out what the horizon leaves to hazards alone.
@@ -187,9 +182,14 @@ impl Garbage {
         ready
     }
 
-    /// Do more batches wait than may?
-    pub(crate) fn needs_horizon(&self) -> bool {
-        self.sealed.len() > PATIENT
+    /// Is more sealed than may wait for a horizon that others take?
+    pub(crate) fn needs_horizon(&self, limits: &Limits) -> bool {
+        let entries: usize = self.sealed.iter().map(|(_, batch)| batch.entries.len()).sum();
+        entries > limits.entries - limits.batch.0 || self.sealed_weight() > limits.weight - limits.batch.1
+    }
+
+    fn sealed_weight(&self) -> u64 {
+        self.sealed.iter().fold(0, |sum, (_, batch)| sum.saturating_add(batch.weight))
     }
 
     /// An entry that could not be freed.
@@ -201,7 +201,7 @@ impl Garbage {
     pub(crate) fn put_off(&mut self, entries: impl Iterator<Item = (Tag, u32)>) {
         let before = self.held.len();
         self.held.extend(entries);
-        self.urgent |= self.held.len() > before;
+        self.fresh.urgent |= self.held.len() > before;
     }
 
     fn is_empty(&self) -> bool {
@@ -220,8 +220,7 @@ impl Garbage {
 
     /// What readers hold up, beside what may wait.
     pub(crate) fn held_up(&self, limits: &Limits) -> HeldUp {
-        let weight = self.sealed.iter().fold(0u64, |sum, (_, batch)| sum.saturating_add(batch.weight));
-        match (weight > limits.weight, self.blocked() > FAR * limits.entries) {
+        match (self.sealed_weight() > limits.weight, self.blocked() > FAR * limits.entries) {
             (true, _) => HeldUp::Weight,
             (false, true) => HeldUp::Entries,
             (false, false) => HeldUp::Little,
@@ -336,20 +335,27 @@ mod tests {
     }
 
     #[test]
-    fn g15_g27_one_sealed_batch_may_wait_for_a_horizon_and_two_may_not() {
-        let (before, mut garbage) = (horizon(), retired(&[1]));
-        let mut needs = vec![garbage.needs_horizon()];
-        for _ in 0..2 {
-            seal_unseen(&mut garbage, &before);
-            needs.push(garbage.needs_horizon());
-            garbage.retire(1, 1, &LIMITS);
-        }
-        assert_eq!(needs, [false, false, true]);
-        garbage.retire(2, 8, &LIMITS);
-        let batch = garbage.take();
-        assert!(batch.is_urgent() && !garbage.take().is_urgent(), "of a large entry");
-        let ready = garbage.sort(Tag::PAST, batch, &Horizon::clear());
-        assert_eq!((ready.entries.len(), garbage.needs_horizon()), (4, false));
+    fn g02_g27_what_is_sealed_may_wait_for_others_if_it_is_within_the_rest_of_the_limits() {
+        let sealed = |batches: &[&[u64]]| {
+            let (before, mut garbage) = (horizon(), Garbage::default());
+            for weights in batches {
+                (0..).zip(*weights).for_each(|(index, &weight)| garbage.retire(index, weight, &LIMITS));
+                seal_unseen(&mut garbage, &before);
+            }
+            garbage.needs_horizon(&LIMITS)
+        };
+        let waits: [&[&[u64]]; 4] = [&[], &[&[0, 0, 0]], &[&[5, 5, 5]], &[&[0], &[0, 0]]];
+        let too_much: [&[&[u64]]; 4] =
+            [&[&[0, 0, 0], &[0]], &[&[5, 5, 6]], &[&[0, 0, 0, 0]], &[&[7], &[7, 2]]];
+        assert_eq!((waits.map(sealed), too_much.map(sealed)), ([false; 4], [true; 4]));
+    }
+
+    #[test]
+    fn g27_a_batch_with_a_large_entry_is_urgent_and_the_next_one_is_not() {
+        let mut garbage = retired(&[8]);
+        assert!(garbage.take().is_urgent());
+        garbage.retire(1, 1, &LIMITS);
+        assert!(!garbage.take().is_urgent());
     }
 
     #[test]

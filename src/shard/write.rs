@@ -414,9 +414,9 @@ impl<K, V> Locked<'_, K, V> {
         self.write.garbage.sort(tag, batch, horizon)
     }
 
-    /// Do more batches wait for a horizon than may?
+    /// Is more sealed than may wait for a horizon that others take?
     pub(crate) fn needs_horizon(&self) -> bool {
-        self.write.garbage.needs_horizon()
+        self.write.garbage.needs_horizon(&self.shard.limits)
     }
 
     /// A batch that was taken and not begun.
