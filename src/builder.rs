@@ -381,14 +381,15 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
         }
     }
 
-    /// What may wait for readers in a shard. Entries that hold nothing to drop cost a row each while they wait; others may
-    /// be large, so fewer wait, and in a small cache fewer still.
+    /// What may wait for readers in a shard. Entries that hold nothing to drop cost a row each while they wait, and of bytes the
+    /// weight says how many may; others may be large, so fewer wait, and in a small cache fewer still.
     fn limits(&self, weigher: &Weigher<K, V>, expected: u64, weight: u64) -> Limits {
         let drops = std::mem::needs_drop::<K>() || std::mem::needs_drop::<V>();
-        let entries = match (drops, expected) {
-            (false, _) => WAITING,
-            (true, 0) => WAITING / 4,
-            (true, expected) => usize::try_from(expected / 16).unwrap_or(WAITING).clamp(16, WAITING / 4),
+        let entries = match weigher {
+            Weigher::Bytes(_) => WAITING,
+            _ if !drops => WAITING,
+            Weigher::Units(_) => WAITING / 4,
+            Weigher::One => usize::try_from(expected / 16).unwrap_or(WAITING).clamp(16, WAITING / 4),
         };
         let entries = if crate::sync::MODEL { 1 } else { entries };
         match weigher {

@@ -21,6 +21,7 @@ use equivalent::Equivalent;
 use std::convert::Infallible;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
+use std::mem::ManuallyDrop;
 
 /// A cache that nobody else uses while this value lives.
 ///
@@ -265,11 +266,28 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
         self.cache.resize(capacity, Company::Alone)
     }
 
-    /// As [`Cache::invalidate`]; `out` looks at the value before it is dropped.
+    /// As [`Cache::invalidate`]; `out` looks at the value before it is dropped. If `out` panics, the pair may never be dropped.
     pub fn remove<Q, R>(&mut self, key: &Q, out: impl FnOnce(&V) -> R) -> Option<R>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
+        let (hash, store) = (self.cache.hash(key), &self.cache.inner.store);
+        let pin = Pin::new();
+        let shard = store.shard(hash);
+        let found = shard.find(self.inside(), hash.place(), |stored| key.equivalent(stored));
+        let index = found.map(|found| found.index).filter(|_| pin.is_outermost());
+        drop(pin);
+        if let Some(index) = index {
+            let mut rest = Rest::new(store, Company::Alone);
+            if let Some(gone) = store.take_out(hash, index, &mut rest) {
+                // Dropped while `out` unwinds, it might panic too.
+                let gone = ManuallyDrop::new(gone);
+                let told = out(&gone.value);
+                drop(ManuallyDrop::into_inner(gone));
+                rest.settle();
+                return Some(told);
+            }
+        }
         self.writer().remove(key, |_| true, out)
     }
 

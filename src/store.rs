@@ -33,7 +33,7 @@ use crate::listener::{Cause, Listener};
 use crate::load::{Flights, Leases};
 use crate::options::Maintained;
 use crate::settle::Rest;
-use crate::shard::{Draft, Entry, Found, Located, Locked, Offer, STEP, Shard, Sighting, Stamp};
+use crate::shard::{Draft, Due, Entry, Found, Located, Locked, Offer, STEP, Shard, Sighting, Stamp};
 use crate::stats::{Stats, Stripes};
 use crate::sync;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -340,6 +340,25 @@ impl<K, V> Store<K, V> {
         }
         rest.leave(number, locked);
         outcome
+    }
+
+    /// Removes an entry that a search has just found, for a caller who is alone and whose thread holds no pin, and gives it out. `None` if that
+    /// takes more than this: nothing was done.
+    pub(crate) fn take_out(&self, hash: Hash, index: u32, rest: &mut Rest<'_, K, V>) -> Option<Entry<K, V>> {
+        let (number, now) = (self.shard_of(hash), self.now());
+        let mut room = self.budget.room();
+        let mut locked = self.lock(number);
+        let sighting = Sighting { index: Some(index), ..Sighting::default() };
+        match locked.locate(hash.place(), &sighting) {
+            Located::Here(place)
+                if self.listener.is_none() && !locked.is_due(Due::Fresh) && locked.is_live(index, now) =>
+            {
+                locked.unlink(index, Some(place), Cause::Removed, &mut room);
+                locked.outdate(hash.place());
+                rest.leave_alone(number, locked, true)
+            }
+            _ => None,
+        }
     }
 
     /// A load of a key of this hash begins, and must [`end`](Self::end_load).

@@ -6,6 +6,7 @@ use common::{Meter, Rng, alone, checked, in_use, take_peak};
 use pinyon::{Cache, Policy};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 #[global_allocator]
 static METER: Meter = Meter;
@@ -27,15 +28,34 @@ fn any_size(rng: &mut Rng) -> usize {
     (1 << order) + rng.below(1 << order) as usize
 }
 
-/// Churns a cache of the budget, and checks the heap all the while.
+/// For how long writers wait for a reader who looks at what waits; who is stopped for longer holds up whatever is evicted meanwhile.
+const PATIENCE: Duration = Duration::from_millis(10);
+
+/// Churns a cache of the budget, and checks the heap all the while. A run in which the reader was stopped by the system says nothing.
 fn churn(
     name: &str,
     shards: usize,
     policy: Policy,
-    (threads, writes, keys): (u64, u64, u64),
+    load: (u64, u64, u64),
     size: impl Fn(&mut Rng) -> usize + Sync,
 ) {
     let _alone = alone();
+    let fits = (0..10).any(|_| {
+        let (peak, stopped) = churn_once(name, shards, policy, load, &size);
+        assert!(peak <= ALLOWED || stopped > PATIENCE, "{name}: {peak} bytes on the heap, {ALLOWED} allowed");
+        peak <= ALLOWED
+    });
+    assert!(fits, "{name}: {ALLOWED} bytes are allowed; the reader was stopped in each of ten runs");
+}
+
+/// The most bytes on the heap, and the longest time for which the reader did nothing.
+fn churn_once(
+    name: &str,
+    shards: usize,
+    policy: Policy,
+    (threads, writes, keys): (u64, u64, u64),
+    size: &(impl Fn(&mut Rng) -> usize + Sync),
+) -> (isize, Duration) {
     let before = in_use();
     let resident_before = resident();
     let builder =
@@ -43,19 +63,23 @@ fn churn(
     let cache = checked(builder);
     take_peak();
     let done = AtomicBool::new(false);
-    thread::scope(|scope| {
+    let stopped = thread::scope(|scope| {
         // A reader that looks at values, one at a time, all the while.
-        scope.spawn(|| {
-            let mut rng = Rng::new(1000);
+        let reader = scope.spawn(|| {
+            let (mut rng, mut last, mut stopped) = (Rng::new(1000), Instant::now(), Duration::ZERO);
             while !done.load(Ordering::Acquire) {
+                let now = Instant::now();
+                stopped = stopped.max(now - last);
+                last = now;
                 if let Some(value) = cache.get_ref(&rng.below(keys)) {
                     assert_eq!(value[0], value[value.len() - 1]);
                 }
             }
+            stopped.max(last.elapsed())
         });
         let writers: Vec<_> = (0..threads)
             .map(|me| {
-                let (cache, size) = (&*cache, &size);
+                let cache = &*cache;
                 scope.spawn(move || {
                     let mut rng = Rng::new(me);
                     for _ in 0..writes {
@@ -71,6 +95,7 @@ fn churn(
             .collect();
         writers.into_iter().for_each(|writer| writer.join().unwrap());
         done.store(true, Ordering::Release);
+        reader.join().unwrap()
     });
     assert!(cache.weight() as isize > BUDGET * 9 / 10, "the budget is used: {}", cache.weight());
     let (peak, now) = (take_peak() - before, in_use() - before);
@@ -79,11 +104,11 @@ fn churn(
         "{name}: peak {peak}, now {now}, resident {resident}, allowed {ALLOWED}, {} entries",
         cache.len()
     );
-    assert!(peak <= ALLOWED, "{name}: {peak} bytes on the heap, {ALLOWED} allowed");
     assert!(now >= BUDGET * 3 / 4, "{name}: weights are not far above the truth: {now}");
     drop(cache);
     let left = in_use() - before;
     assert!(left < 64 << 10, "{name}: {left} bytes are left of the cache");
+    (peak, stopped)
 }
 
 #[test]

@@ -333,6 +333,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_of_the_present_era_and_has_no_group_is_plainly_current() {
+        for asks in [false, true] {
+            let settled = Settled::new(asks);
+            for now in [0, 1, 5] {
+                settled.turn_to(Era::nth(now));
+                for (era, tagged, used) in [0, 1, 5].into_iter().flat_map(|era| {
+                    [(era, false, false), (era, false, true), (era, true, false), (era, true, true)]
+                }) {
+                    let entry = Entry::new(0, 1, 2, Era::nth(era), tagged);
+                    if used {
+                        entry.record_use();
+                    }
+                    let is = entry.is_plainly_current(&settled);
+                    assert_eq!(is, era == now && !tagged, "{now} {era} {tagged}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn g06_the_coarse_deadline_agrees_with_the_exact_one() {
         let second = 1u64 << UNIT_BITS;
         let deadlines =

@@ -17,9 +17,10 @@
 //! * **S4** A free row's first four bytes hold the next free index; nobody else reads a free row.
 //! * **S5** A reader gets an index from a table slot with acquire, after the writer stored chunk and
 //!   directory and then published the slot with release: it sees both.
+//! * **S6** The present directory has `length` elements.
 
 use crate::arena::Arena;
-use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex};
 use std::alloc::Layout;
 use std::mem::{align_of, size_of};
@@ -38,6 +39,8 @@ pub(crate) const NONE: u32 = u32::MAX;
 pub(crate) struct Chunks<T, const BYTES: usize = CHUNK> {
     /// The first element of the present directory, or null. Written under S3 (release), read by anyone.
     directory: AtomicPtr<AtomicPtr<T>>,
+    /// Written and read under S3.
+    length: AtomicUsize,
     /// All directories, the present one last. Locked by the single writer only.
     directories: Mutex<Vec<Box<[AtomicPtr<T>]>>>,
     arena: Arc<Arena>,
@@ -61,8 +64,12 @@ impl<T, const BYTES: usize> Chunks<T, BYTES> {
     const ROWS: usize = 1 << Self::BITS;
 
     pub(crate) fn new(arena: &Arc<Arena>) -> Self {
-        let directory = AtomicPtr::new(null_mut());
-        Chunks { directory, directories: Mutex::new(Vec::new()), arena: arena.clone() }
+        Chunks {
+            directory: AtomicPtr::new(null_mut()),
+            length: AtomicUsize::new(0),
+            directories: Mutex::new(Vec::new()),
+            arena: arena.clone(),
+        }
     }
 
     /// The row of `index`, which may be uninitialised.
@@ -80,18 +87,37 @@ impl<T, const BYTES: usize> Chunks<T, BYTES> {
         unsafe { NonNull::new_unchecked((*directory.add(chunk)).load(Ordering::Relaxed).add(offset)) }
     }
 
-    /// Allocates the chunk of `index` if it is not there, filling its rows with `fill` if they must be
-    /// valid before they are written. True if it allocated.
+    /// Is the chunk of `index` there?
+    #[inline(always)]
     #[allow(unsafe_code)]
-    pub(crate) fn ensure(&self, index: u32, fill: Option<fn() -> T>) -> bool {
+    fn has(&self, index: u32) -> bool {
         let chunk = (index >> Self::BITS) as usize;
-        let mut directories = self.directories.lock();
-        let len = directories.last().map_or(0, |directory| directory.len());
-        if chunk < len && !directories[directories.len() - 1][chunk].load(Ordering::Relaxed).is_null() {
+        if chunk >= self.length.load(Ordering::Relaxed) {
             return false;
         }
-        if chunk >= len {
-            let mut grown = Vec::with_capacity((len * 2).max(chunk + 1).max(4));
+        // SAFETY: S3 and S6.
+        !unsafe { &*self.directory.load(Ordering::Relaxed).add(chunk) }.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Allocates the chunk of `index` if it is not there, filling its rows with `fill` if they must be
+    /// valid before they are written. True if it allocated.
+    #[inline(always)]
+    pub(crate) fn ensure(&self, index: u32, fill: Option<fn() -> T>) -> bool {
+        let lacks = !self.has(index);
+        if lacks {
+            self.allocate((index >> Self::BITS) as usize, fill);
+        }
+        lacks
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[allow(unsafe_code)]
+    fn allocate(&self, chunk: usize, fill: Option<fn() -> T>) {
+        let mut directories = self.directories.lock();
+        let length = self.length.load(Ordering::Relaxed);
+        if chunk >= length {
+            let mut grown = Vec::with_capacity((length * 2).max(chunk + 1).max(4));
             for i in 0..grown.capacity() {
                 let old = directories.last().and_then(|directory| directory.get(i));
                 grown.push(AtomicPtr::new(old.map_or(null_mut(), |pointer| pointer.load(Ordering::Relaxed))));
@@ -104,10 +130,10 @@ impl<T, const BYTES: usize> Chunks<T, BYTES> {
             // SAFETY: S1: within the block, which nobody else has yet.
             (0..Self::ROWS).for_each(|row| unsafe { start.add(row).write(fill()) });
         }
-        let at = directories.len() - 1;
-        directories[at][chunk].store(start.as_ptr(), Ordering::Release);
-        self.directory.store(directories[at].as_ptr().cast_mut(), Ordering::Release);
-        true
+        let present = &directories[directories.len() - 1];
+        present[chunk].store(start.as_ptr(), Ordering::Release);
+        self.directory.store(present.as_ptr().cast_mut(), Ordering::Release);
+        self.length.store(present.len(), Ordering::Relaxed);
     }
 
     /// Bytes of the chunks.

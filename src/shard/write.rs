@@ -26,8 +26,8 @@ use crate::listener::{Cause, Notice, Notices};
 use crate::policy::{Eviction, Residents};
 use crate::reclaim::{Horizon, Tag};
 use crate::stats::Tally;
-use crate::sync::MutexGuard;
 use crate::sync::atomic::Ordering;
+use crate::sync::{self, MutexGuard};
 use crate::tags::Group;
 use crate::weight::Room;
 use sweep::SWEPT_PER_WRITE;
@@ -107,7 +107,7 @@ pub(crate) struct Locked<'s, K, V> {
 impl<K, V> Shard<K, V> {
     /// Takes the lock. `listening`: what leaves must be told of before it is retired.
     pub(crate) fn lock(&self, listening: bool) -> Locked<'_, K, V> {
-        Locked { shard: self, write: self.writers.write.lock(), listening }
+        Locked { shard: self, write: sync::lock_soon(&self.writers.write), listening }
     }
 }
 

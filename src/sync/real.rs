@@ -8,6 +8,30 @@ pub(crate) mod atomic {
 
 pub(crate) use parking_lot::{Mutex, MutexGuard};
 
+/// How often a lock that is held is looked at before its holder is waited for: for some two to ten microseconds.
+const LOOKS: usize = 200;
+
+/// Takes a lock that nobody holds for long. To put a thread to sleep and wake it takes tens of microseconds where an idle processor is
+/// the hypervisor's, and the holder is done in one or two: so this looks longer than [`Mutex::lock`] does.
+#[inline(always)]
+pub(crate) fn lock_soon<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.try_lock().unwrap_or_else(|| look_out_for(mutex))
+}
+
+#[cold]
+#[inline(never)]
+fn look_out_for<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    for _ in 0..LOOKS {
+        std::hint::spin_loop();
+        if !mutex.is_locked()
+            && let Some(guard) = mutex.try_lock()
+        {
+            return guard;
+        }
+    }
+    mutex.lock()
+}
+
 /// True where the model checker runs the crate.
 pub(crate) const MODEL: bool = false;
 

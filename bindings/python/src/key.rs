@@ -39,6 +39,21 @@ impl Probe {
         Ok(Probe { object: unsafe { NonNull::new_unchecked(object.as_ptr()) }, hash })
     }
 
+    /// The probe of a plain key, or `None`. No Python code runs.
+    ///
+    /// # Safety
+    ///
+    /// It points to a live object, and the thread is attached.
+    #[cfg(not(Py_LIMITED_API))]
+    #[inline(always)]
+    pub(crate) unsafe fn plain(object: NonNull<ffi::PyObject>) -> Option<Self> {
+        if !is_plain(object.as_ptr(), DEPTH) {
+            return None;
+        }
+        // SAFETY: the caller vouches for it. What is plain can be hashed.
+        Some(Probe { object, hash: unsafe { ffi::PyObject_Hash(object.as_ptr()) } })
+    }
+
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
         is_plain(self.object.as_ptr(), DEPTH)
@@ -194,9 +209,9 @@ unsafe fn items(tuple: *mut ffi::PyObject) -> impl Iterator<Item = *mut ffi::PyO
 fn equal(a: *mut ffi::PyObject, b: *mut ffi::PyObject) -> bool {
     // SAFETY: live objects; strings and numbers compare without running Python code.
     unsafe {
-        if ffi::PyUnicode_CheckExact(a) != 0 && ffi::PyUnicode_CheckExact(b) != 0
-            || is_number(a) && is_number(b)
-        {
+        if ffi::PyUnicode_CheckExact(a) != 0 && ffi::PyUnicode_CheckExact(b) != 0 {
+            compare_strings(a, b)
+        } else if is_number(a) && is_number(b) {
             compare(a, b)
         } else {
             equal_otherwise(a, b, DEPTH)
@@ -243,4 +258,41 @@ unsafe fn compare(a: *mut ffi::PyObject, b: *mut ffi::PyObject) -> bool {
             false
         }
     }
+}
+
+/// As [`compare`], of two strings.
+///
+/// # Safety
+///
+/// Both are of the exact type.
+#[cfg(all(not(Py_LIMITED_API), not(Py_3_14)))]
+#[inline(always)]
+unsafe fn compare_strings(a: *mut ffi::PyObject, b: *mut ffi::PyObject) -> bool {
+    // SAFETY: the caller vouches for it; strings that are ready do not change, and those that are equal have the same kind (PEP 393).
+    unsafe {
+        if ffi::PyUnicode_IS_READY(a) == 0 || ffi::PyUnicode_IS_READY(b) == 0 {
+            return compare(a, b);
+        }
+        let units = |string| (ffi::PyUnicode_KIND(string), ffi::PyUnicode_GET_LENGTH(string));
+        let bytes = |string| {
+            let (kind, length) = units(string);
+            std::slice::from_raw_parts(
+                ffi::PyUnicode_DATA(string).cast::<u8>(),
+                kind as usize * length as usize,
+            )
+        };
+        units(a) == units(b) && bytes(a) == bytes(b)
+    }
+}
+
+/// As [`compare`], of two strings.
+///
+/// # Safety
+///
+/// Both are of the exact type.
+#[cfg(any(Py_LIMITED_API, Py_3_14))]
+#[inline(always)]
+unsafe fn compare_strings(a: *mut ffi::PyObject, b: *mut ffi::PyObject) -> bool {
+    // SAFETY: the caller vouches for it.
+    unsafe { compare(a, b) }
 }

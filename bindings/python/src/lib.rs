@@ -6,7 +6,7 @@
 //! * [`key`]: keys, compared without running Python code; [`resolve`]: those that only Python can compare;
 //! * [`shelf`]: the core's cache as one who is attached to the interpreter calls it;
 //! * [`events`], [`time`], [`sizes`], [`settings`], [`stats`]: what surrounds it;
-//! * [`cache`]: the class `Cache`; [`iterate`]: its iterators; [`leads`] and [`load`]: who loads what;
+//! * [`cache`]: the class `Cache`; [`quick`]: short ways into it; [`iterate`]: its iterators; [`leads`] and [`load`]: who loads what;
 //! * [`cached`]: the decorated function; [`ready`]: an awaitable that is done;
 //! * [`ordered`]: small caches with exact orders, for `pinyon.compat`.
 //!
@@ -25,6 +25,8 @@ mod leads;
 mod load;
 mod object;
 mod ordered;
+#[cfg(not(Py_LIMITED_API))]
+mod quick;
 mod ready;
 mod resolve;
 mod settings;
@@ -53,6 +55,8 @@ fn refuse_sub_interpreters() -> PyResult<()> {
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     refuse_sub_interpreters()?;
     module.add_class::<cache::Cache>()?;
+    #[cfg(not(Py_LIMITED_API))]
+    quick::install(&module.py().get_type::<cache::Cache>())?;
     module.add_class::<cached::Cached>()?;
     module.add_class::<iterate::Entries>()?;
     ready::add_to(module)?;

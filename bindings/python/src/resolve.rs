@@ -67,14 +67,10 @@ pub(crate) fn resolved<R>(
     writes: bool,
     act: impl FnOnce(&Probe) -> R,
 ) -> PyResult<R> {
-    if probe.is_plain() && !shelf.is_mixed() {
-        let _alone = writes.then(|| shelf.hold());
-        // Another thread may have brought the first key that is not plain before this one held the lock.
-        if !shelf.is_mixed() {
-            return Ok(act(probe));
-        }
+    if !probe.is_plain() {
+        return resolved_by_python(py, shelf, probe, writes, act);
     }
-    resolved_by_python(py, shelf, probe, writes, act)
+    shelf.plainly(probe, writes, act).or_else(|act| resolved_by_python(py, shelf, probe, writes, act))
 }
 
 #[cold]

@@ -96,6 +96,26 @@ impl Shelf {
         self.writers.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Calls `act` with a plain probe if all keys that there are or were are plain, so that the core can judge it; else hands `act` back. It
+    /// runs no Python code. `writes`: it changes the cache.
+    #[inline(always)]
+    pub(crate) fn plainly<R, F: FnOnce(&Probe) -> R>(
+        &self,
+        probe: &Probe,
+        writes: bool,
+        act: F,
+    ) -> Result<R, F> {
+        if self.is_mixed() {
+            return Err(act);
+        }
+        let _alone = writes.then(|| self.hold());
+        // Another thread may have brought the first key that is not plain before this one held the lock.
+        match self.is_mixed() {
+            true => Err(act),
+            false => Ok(act(probe)),
+        }
+    }
+
     /// Writes the value if `when` holds of what is there, as one step.
     pub(crate) fn insert_if(
         &self,

@@ -21,6 +21,7 @@ fn a_table_takes_its_header_its_buckets_and_one_line() {
 enum Op {
     Insert(u32),
     Remove(u8),
+    RemoveEntry(u8),
     Replace(u8),
     Copy,
 }
@@ -39,10 +40,23 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
         4 => hash().prop_map(Op::Insert),
         2 => any::<u8>().prop_map(Op::Remove),
+        1 => any::<u8>().prop_map(Op::RemoveEntry),
         1 => any::<u8>().prop_map(Op::Replace),
         1 => Just(Op::Copy),
     ];
     proptest::collection::vec(op, 0..300)
+}
+
+/// What a walk from home to home comes across.
+fn walked(tables: &Tables, hashes: &[u32]) -> Vec<u32> {
+    let (mut from, mut walked) = (Some(0), Vec::new());
+    while let Some(at) = from {
+        from = tables.each_of_home(at, |index| hashes[index as usize], |index| walked.push(index));
+        assert!(from.is_none_or(|next| next > at));
+    }
+    walked.sort_unstable();
+    walked.dedup();
+    walked
 }
 
 proptest! {
@@ -76,6 +90,11 @@ proptest! {
                     tables.remove(hash, &place);
                     model.remove(&index);
                 },
+                Op::RemoveEntry(n) => if let Some((index, hash)) = pick(&model, n) {
+                    prop_assert!(tables.remove_entry(hash, index));
+                    prop_assert!(!tables.remove_entry(hash, index), "it is gone");
+                    model.remove(&index);
+                },
                 Op::Replace(n) => if let Some((index, hash)) = pick(&model, n) {
                     let place = tables.place_of(hash, index).expect("stored");
                     tables.replace(&place, hashes.len() as u32);
@@ -98,6 +117,9 @@ proptest! {
                 prop_assert_eq!(unsafe { root.find(hash, |i| (i == index).then_some(i)) }, Some(index));
             }
         }
+        let mut stored: Vec<_> = model.keys().copied().collect();
+        stored.sort_unstable();
+        prop_assert_eq!(walked(&tables, &hashes), stored, "a walk from home to home comes across everything");
         let mut from = Some(0u32);
         let mut seen = Vec::new();
         while let Some(at) = from {
@@ -116,6 +138,26 @@ proptest! {
     }
 }
 
+#[test]
+fn a_walk_looks_at_a_home_and_at_no_bucket_that_none_of_its_entries_can_be_in() {
+    let table = Table::new(8);
+    let view = table.view();
+    let of_home = |home: usize| view.first_hash(home) as u32;
+    let at = |home: usize| {
+        let mut told = Vec::new();
+        view.each_from(home, |index| told.push(index));
+        told
+    };
+    (0..SLOTS as u32).for_each(|index| view.insert(of_home(3), index));
+    view.insert(of_home(4), 100);
+    assert_eq!((at(3).len(), at(4), at(5)), (SLOTS, vec![100], vec![]));
+    // One that finds its home full goes on to the next bucket.
+    view.insert(of_home(3), 200);
+    assert_eq!((at(3).len(), at(4), at(5)), (SLOTS + 2, vec![100, 200], vec![]));
+    assert!(view.remove(of_home(3), 200) && !view.remove(of_home(3), 200));
+    assert_eq!((at(3).len(), at(4)), (SLOTS, vec![100]));
+}
+
 proptest! {
     /// A search of all entries by hash goes from home to home.
     #[test]
@@ -123,7 +165,8 @@ proptest! {
         let (low, high) = (one.min(other), one.max(other));
         prop_assert!(home(low, buckets) <= home(high, buckets) && home(high, buckets) < buckets);
         // The first and the last hash of a bucket.
-        let first = |at: usize| ((at as u64) << 32).div_ceil(buckets as u64);
+        let table = Table::new(buckets);
+        let first = |at: usize| table.view().first_hash(at);
         let at = low as usize % buckets;
         prop_assert_eq!(home(first(at) as u32, buckets), at);
         prop_assert_eq!(home((first(at + 1) - 1) as u32, buckets), at);

@@ -18,6 +18,20 @@ impl Cache {
         }
     }
 
+    /// Does no code of the user's run before the core is called with a plain key?
+    #[cfg(not(Py_LIMITED_API))]
+    #[inline(always)]
+    pub(crate) fn asks_nobody(&self) -> bool {
+        self.settings.timer.is_none()
+    }
+
+    /// Does nobody hear of what leaves?
+    #[cfg(not(Py_LIMITED_API))]
+    #[inline(always)]
+    pub(crate) fn tells_nobody(&self) -> bool {
+        self.settings.events.is_none()
+    }
+
     /// The age from which values are renewed.
     pub(crate) fn refresh(&self) -> Option<Duration> {
         self.settings.refresh
