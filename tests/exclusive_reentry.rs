@@ -1,0 +1,165 @@
+//! Callers who are alone and whose equality calls the cache again.
+
+#![allow(unsafe_code)]
+
+use pinyon::exclusive::Exclusive;
+use pinyon::{Cache, InsertOptions, Inserted};
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::hash::{BuildHasher, Hash, Hasher};
+
+fn only<K: Eq + Hash, V, S: BuildHasher>(cache: &Cache<K, V, S>) -> Exclusive<'_, K, V, S> {
+    // SAFETY: each test has one thread and no guards; what was borrowed from an outer one is not in use while an inner one works.
+    unsafe { Exclusive::new(cache) }
+}
+
+type Act = fn(&Cache<Key, u64>);
+
+thread_local! {
+    /// What the next comparison does first.
+    static ACT: RefCell<Option<(Cache<Key, u64>, Act)>> = const { RefCell::new(None) };
+    static DROPPED: RefCell<HashSet<u64>> = RefCell::default();
+    static MADE: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Its equality may write to the cache through an `Exclusive` of its own, and looks at both keys afterwards. Those below 1,000 have one
+/// of two hashes.
+#[derive(Debug)]
+struct Key {
+    number: u64,
+    /// No two keys have the same.
+    serial: u64,
+}
+
+impl Key {
+    fn new(number: u64) -> Self {
+        MADE.set(MADE.get() + 1);
+        Key { number, serial: MADE.get() }
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if self.number < 1000 { (self.number % 2).hash(state) } else { self.number.hash(state) }
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Key) -> bool {
+        let (mine, theirs, serials) = (self.number, other.number, [self.serial, other.serial]);
+        if let Some((cache, act)) = ACT.take() {
+            act(&cache);
+        }
+        let gone = DROPPED.with_borrow(|dropped| serials.iter().any(|serial| dropped.contains(serial)));
+        assert!(!gone, "{mine} or {theirs} was dropped while they were compared");
+        mine == theirs
+    }
+}
+
+impl Eq for Key {}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        DROPPED.with_borrow_mut(|dropped| dropped.insert(self.serial));
+    }
+}
+
+/// Writes over the key 1.
+fn overwrite(cache: &Cache<Key, u64>) {
+    assert_eq!(only(cache).insert(Key::new(1), 9, InsertOptions::new()), Inserted::Replaced);
+}
+
+/// Removes keys one by one and adds others, all of the same two hashes.
+fn churn(cache: &Cache<Key, u64>) {
+    for n in 0..60 {
+        let _ = only(cache).remove(&Key::new(n), |_| ());
+        let _ = only(cache).insert(Key::new(100 + n), n, InsertOptions::new());
+    }
+}
+
+/// Adds keys that are alone with their hashes, so that nothing is compared, until all that was there has left.
+fn crowd(cache: &Cache<Key, u64>) {
+    for n in 2000..4000 {
+        assert_eq!(only(cache).insert(Key::new(n), n, InsertOptions::new()), Inserted::Added);
+    }
+    assert_eq!(cache.iter().filter(|entry| entry.key().number < 1000).count(), 0);
+}
+
+/// Removes keys that are alone with their hashes.
+fn thin(cache: &Cache<Key, u64>) {
+    assert_eq!(only(cache).remove(&Key::new(1000), |value| *value), Some(7));
+}
+
+#[test]
+fn g24_equality_may_write_over_the_key_that_is_compared() {
+    let cache: Cache<Key, u64> = Cache::builder().capacity(100).shards(1).build().unwrap();
+    assert!(cache.insert(Key::new(1), 1).is_stored());
+    ACT.set(Some((cache.clone(), overwrite)));
+    let mut door = only(&cache);
+    assert_eq!(door.insert(Key::new(1), 2, InsertOptions::new()), Inserted::Replaced);
+    assert!(ACT.with_borrow(Option::is_none));
+    ACT.set(Some((cache.clone(), overwrite)));
+    assert!(matches!(door.get(&Key::new(1)), Some(2 | 9)), "one of the two: the write came within the read");
+    assert_eq!(door.get(&Key::new(1)), Some(&9));
+    cache.validate();
+}
+
+#[test]
+fn g24_a_comparison_that_may_fail_may_write_through_a_door_of_its_own() {
+    let seeds = pinyon::RandomState::new();
+    let remove: Act = |cache| assert!(only(cache).remove(&Key::new(1), |_| ()).is_some());
+    let write: Act = overwrite;
+    let add: Act = |cache| assert!(only(cache).insert(Key::new(3), 9, InsertOptions::new()).is_stored());
+    let churn: Act = |cache| {
+        for n in 0..300 {
+            assert!(only(cache).insert(Key::new(2 * n + 5), n, InsertOptions::new()).is_stored());
+        }
+    };
+    let clear: Act = |cache| only(cache).clear();
+    for (number, act, adds) in
+        [(1, remove, true), (1, write, false), (3, add, false), (3, clear, true), (3, churn, true)]
+    {
+        for fails in [false, true] {
+            let cache: Cache<Key, u64> =
+                Cache::builder().capacity(100).shards(1).hasher(seeds.clone()).build().unwrap();
+            assert!(cache.insert(Key::new(1), 1).is_stored());
+            let hash = seeds.hash_one(Key::new(number));
+            let mut once = Some(());
+            let mut door = only(&cache);
+            let outcome = door.set(hash, Key::new(number), 2, InsertOptions::new(), |key, stored| {
+                if once.take().is_some() {
+                    act(&cache);
+                    if fails {
+                        return Err("it failed");
+                    }
+                }
+                Ok(key == stored)
+            });
+            match fails {
+                true => assert_eq!(outcome.err(), Some("it failed")),
+                false => {
+                    assert_eq!(outcome.map(|done| done == Inserted::Added), Ok(adds));
+                    assert_eq!(door.get(&Key::new(number)), Some(&2));
+                }
+            }
+            cache.validate();
+        }
+    }
+}
+
+#[test]
+fn g24_equality_may_write_through_a_door_of_its_own() {
+    for act in [churn, crowd, thin] {
+        let cache: Cache<Key, u64> = Cache::builder().capacity(100).shards(1).build().unwrap();
+        for n in [1, 3, 5, 1000] {
+            assert!(cache.insert(Key::new(n), 7).is_stored());
+        }
+        ACT.set(Some((cache.clone(), act)));
+        let found = only(&cache).get(&Key::new(99)).copied();
+        assert_eq!((found, ACT.with_borrow(Option::is_none)), (None, true));
+        // What the inner calls left is dropped by the next one.
+        let _ = only(&cache).insert(Key::new(7), 7, InsertOptions::new());
+        assert_eq!(cache.stats().retired, 0);
+        cache.validate();
+    }
+}
