@@ -134,8 +134,12 @@ unsafe extern "C" fn get(
             // SAFETY: Q2: there are that many.
             match unsafe { read(cache, *arguments) } {
                 Some(Some(value)) => return value.into_bound(py).into_ptr(),
-                // SAFETY: as above.
-                Some(None) if count == 2 => return unsafe { ffi::Py_NewRef(*arguments.add(1)) },
+                // SAFETY: as above; a live object.
+                Some(None) if count == 2 => unsafe {
+                    let default = *arguments.add(1);
+                    ffi::Py_INCREF(default);
+                    return default;
+                },
                 Some(None) => return py.None().into_ptr(),
                 None => {}
             }
