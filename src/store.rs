@@ -343,7 +343,7 @@ impl<K, V> Store<K, V> {
     }
 
     /// Removes an entry that a search has just found, for a caller who is alone and whose thread holds no pin, and gives it out. `None` if that
-    /// takes more than this: nothing was done.
+    /// takes more than this (somebody is to be told, or other garbage waits, so that another entry might come out): nothing was done.
     pub(crate) fn take_out(&self, hash: Hash, index: u32, rest: &mut Rest<'_, K, V>) -> Option<Entry<K, V>> {
         let (number, now) = (self.shard_of(hash), self.now());
         let mut room = self.budget.room();

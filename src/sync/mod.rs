@@ -12,7 +12,7 @@
 //! | [`light_barrier`] | a compiler fence (or a full fence, see `reclaim`) | a full fence | nothing: all is ordered |
 //! | [`heavy_barrier`] | `membarrier` | a full fence | nothing |
 //! | [`Track`] | nothing | an access that the checker orders against frees | nothing |
-//! | [`Mutex`] | one byte, no poisoning | the checker's mutex | the scheduler's mutex |
+//! | [`Mutex`], [`lock_soon`] | one byte, no poisoning; looks for longer before it sleeps | the checker's mutex | the scheduler's mutex |
 
 #[cfg(not(any(loom, shuttle)))]
 mod real;

@@ -1,4 +1,4 @@
-//! What neither the model checker nor the random scheduler sees: time, processes, and advice about memory.
+//! What neither the model checker nor the random scheduler sees: time, processes, patience, and advice about memory.
 
 /// Now, later, or never: no time passes, so what is later does not come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,3 +32,8 @@ pub(crate) fn process() -> u32 {
 pub(crate) fn prefetch<T>(_: *const T) {}
 
 pub(crate) fn prefer_huge_pages(_start: std::ptr::NonNull<u8>, _bytes: usize) {}
+
+/// To look and to wait are the same.
+pub(crate) fn lock_soon<T>(mutex: &super::Mutex<T>) -> super::MutexGuard<'_, T> {
+    mutex.lock()
+}
