@@ -131,6 +131,38 @@ fn g07_an_exclusive_overwrite_without_a_lifetime_takes_the_old_one_away() {
 }
 
 #[test]
+fn g06_g26_an_exclusive_removal_finds_nothing_expired_and_is_told() {
+    let (ticker, told) = (ManualTicker::new(), Arc::new(Mutex::new(Vec::new())));
+    for listens in [false, true] {
+        let mut builder = Cache::<u64, u64>::builder().capacity(10).shards(1).ticker(ticker.clone());
+        if listens {
+            let told = told.clone();
+            builder = builder.listener(move |key, _, cause| told.lock().unwrap().push((*key, cause)));
+        }
+        let cache = checked(builder);
+        let mut only = only(&cache);
+        only.insert(1, 10, InsertOptions::new().ttl(Duration::from_secs(5)));
+        only.insert(2, 20, InsertOptions::new());
+        ticker.advance(Duration::from_secs(5));
+        assert_eq!((only.remove(&1, |value| *value), only.remove(&2, |value| *value)), (None, Some(20)));
+        assert_eq!((cache.stats().expired, cache.stats().removed, cache.len()), (1, 1, 0));
+    }
+    assert_eq!(*told.lock().unwrap(), [(1, Cause::Expired), (2, Cause::Removed)]);
+}
+
+#[test]
+fn g20_an_exclusive_removal_outdates_loads() {
+    let cache: common::Checked<u64, u64> = checked(Cache::builder().capacity(10).shards(1).track_age(true));
+    let mut only = only(&cache);
+    only.insert(1, 10, InsertOptions::new());
+    let due = LeaseOptions::new().refresh_after(Duration::ZERO);
+    let Acquired::Stale(10, Some(token)) = cache.acquire(&1, due) else { panic!("it is due") };
+    assert_eq!(only.remove(&1, |value| *value), Some(10));
+    assert_eq!(cache.complete(token, 99), Completed::Overtaken(99));
+    assert_eq!((only.get(&1), cache.stats().removed), (None, 1));
+}
+
+#[test]
 fn g20_an_exclusive_overwrite_outdates_loads_and_tags() {
     let cache: common::Checked<u64, u64> = checked(Cache::builder().capacity(10).shards(1).track_age(true));
     let Acquired::Lead(token) = cache.acquire(&1, LeaseOptions::new()) else { panic!("nothing is there") };

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use pinyon::exclusive::Exclusive;
-use pinyon::{Cache, InsertOptions, Inserted};
+use pinyon::{Cache, InsertOptions, Inserted, Policy};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -150,7 +150,9 @@ fn g24_a_comparison_that_may_fail_may_write_through_a_door_of_its_own() {
 #[test]
 fn g24_equality_may_write_through_a_door_of_its_own() {
     for act in [churn, crowd, thin] {
-        let cache: Cache<Key, u64> = Cache::builder().capacity(100).shards(1).build().unwrap();
+        // By recency alone, so that it is certain who leaves.
+        let builder = Cache::<Key, u64>::builder().capacity(100).shards(1).policy(Policy::Clock);
+        let cache = builder.build().unwrap();
         for n in [1, 3, 5, 1000] {
             assert!(cache.insert(Key::new(n), 7).is_stored());
         }
@@ -162,4 +164,21 @@ fn g24_equality_may_write_through_a_door_of_its_own() {
         assert_eq!(cache.stats().retired, 0);
         cache.validate();
     }
+}
+
+#[test]
+fn g24_a_table_that_an_inner_call_outgrew_is_in_nobodys_way() {
+    let cache: Cache<Key, u64> = Cache::builder().capacity_weight(10_000).shards(1).build().unwrap();
+    assert!(cache.insert(Key::new(1), 1).is_stored());
+    let grow: Act = |cache| {
+        for n in 2000..2500 {
+            assert_eq!(only(cache).insert(Key::new(n), n, InsertOptions::new()), Inserted::Added);
+        }
+    };
+    ACT.set(Some((cache.clone(), grow)));
+    assert_eq!(only(&cache).get(&Key::new(99)), None);
+    assert_eq!(only(&cache).remove(&Key::new(2000), |value| *value), Some(2000));
+    assert_eq!(only(&cache).remove(&Key::new(2001), |value| *value), Some(2001));
+    assert_eq!((cache.len(), cache.stats().removed, cache.stats().retired), (499, 2, 0));
+    cache.validate();
 }
