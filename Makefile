@@ -56,13 +56,15 @@ bench-quick: tools python ## the same with small sizes: does it work? (a minute;
 	$(PEERS) $(BENCH) --quick --json $(TARGET)/peers/quick.jsonl
 	scripts/performance --to $(TARGET)/peers/performance.md $(TARGET)/peers/quick.jsonl
 
-deep: tools ## longer checks (many hours): the model checker with more preemptions, many random schedules and cases, mutants
+deep: tools go ## longer checks (many hours): the model checker with more preemptions, many random schedules and cases, mutants
 	LOOM_MAX_PREEMPTIONS=$(PREEMPTIONS) .ci/30-loom.sh
 	SHUTTLE_ITERS=$(SCHEDULES) .ci/31-shuttle.sh
 	PROPTEST_CASES=$(CASES) cargo test --release --lib --test model
 	STRESS_SECONDS=$(SECONDS) cargo test --release --test stress
 	scripts/fuzz $(FUZZ_SECONDS)
 	HISTORY_SECONDS=$(SECONDS) cargo test --release --test history
+	cd bindings/go && for system in darwin/arm64 windows/amd64 linux/386; do \
+	    CGO_ENABLED=0 GOOS=$${system%/*} GOARCH=$${system#*/} go vet ./... || exit 1; done
 	scripts/mutants
 
 capi: tools ## the C ABI as libraries: libpinyon.so and libpinyon.a in target/capi

@@ -11,11 +11,10 @@ running=()
 trap '[ ${#running[@]} -eq 0 ] || kill "${running[@]}" 2>/dev/null || true; rm -rf "$out"' EXIT
 trap 'exit 130' INT TERM
 
-# program TEST [scripts/with-cfg CFG]: builds it and prints its path.
-program() {
-    local test=$1
-    shift
-    "$@" cargo test --profile explore --features capi "$test" --no-run 2>&1 | tee >(cat >&2) | sed -n 's/.*Executable.*(\(.*\))$/\1/p'
+# programs [scripts/with-cfg CFG]: builds the library's models and tests/loom.rs, and prints where they are.
+programs() {
+    "$@" cargo test --profile explore --features capi --lib --test=loom --no-run 2>&1 | tee >(cat >&2) |
+        sed -n 's/.*Executable.*(\(.*\))$/\1/p'
 }
 
 # Beside the others, in one thread: the threads of one process wait for each other to get and give back their stacks.
@@ -25,15 +24,13 @@ start() {
 }
 
 # Of the library only the models: its other tests are 20-model's and those of `make test`.
-lib=$(program --lib)
-start "$lib" models
-loom=$(program --test=loom)
-start "$loom"
+mapfile -t real < <(programs)
+start "${real[1]}"
+start "${real[0]}" models
+mapfile -t eager < <(programs scripts/with-cfg eager)
+start "${eager[1]}"
 # The mailbox asks nothing of the reclaimer.
-lib=$(program --lib scripts/with-cfg eager)
-start "$lib" models --skip adapt::
-loom=$(program --test=loom scripts/with-cfg eager)
-start "$loom"
+start "${eager[0]}" models --skip adapt::
 
 failed=0
 for number in "${!running[@]}"; do

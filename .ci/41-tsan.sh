@@ -12,4 +12,8 @@ export CARGO_PROFILE_SANITIZED_DEBUG=1
 # std is not instrumented, so a test here may share only what is: atomics, parking_lot's Mutex (not std's, whose
 # contended path is hidden), and threads whose end is a handle's join (not the end of a scope). tests/stress.rs
 # and tests/history keep to that; the other test files do not.
-CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/tsan cargo test --profile sanitized --no-fail-fast --target "$host" --lib --test stress --test history
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/tsan PROPTEST_CASES=64
+run() { cargo test --profile sanitized --no-fail-fast --target "$host" "$@"; }
+run --test stress --test history
+# To build these takes longer than to run them; the policies' own are of one thread.
+run --config profile.sanitized.package.pinyon.opt-level=0 --lib -- --skip policy::

@@ -6,14 +6,14 @@ cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
 trace=examples/traces/source-tree.u64.zst
 
-cargo build --release --all-features --examples
+cargo build --all-features --examples
 ran=0
 for source in examples/*.rs examples/*/main.rs; do
     [ -e "$source" ] || continue
     name=${source#examples/} name=${name%/main.rs} name=${name%.rs}
     [ "$name" = replay ] && continue
     echo "== $name"
-    timeout 120 "$target/release/examples/$name"
+    timeout 120 "$target/debug/examples/$name"
     ran=$((ran + 1))
 done
 echo "$ran examples ran"

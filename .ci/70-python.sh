@@ -9,6 +9,8 @@ mkdir -p "$target/ci/pypackage" && target=$(cd "$target" && pwd)
 work=$target/ci/pypackage
 export PYTHONPYCACHEPREFIX=$work/pycache MYPY_CACHE_DIR=$work/mypy PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_QUIET=1
 export CARGO_TARGET_DIR=$target/python
+# What is tried is whether it works, not how fast it is.
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 package=bindings/python tests=bindings/python/tests
 
 fail() { echo "$*" >&2; exit 1; }
@@ -79,8 +81,7 @@ fi
 
 echo "== one wheel for all interpreters with a lock"
 rm -rf "$work/wheels"
-# What is tried is whether it works, not how fast it is.
-CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 "$work/here/bin/maturin" build --quiet --release --locked \
+"$work/here/bin/maturin" build --quiet --release --locked \
     --manifest-path $package/Cargo.toml --features abi3 --interpreter "$python" --compatibility linux --out "$work/wheels"
 wheel=$(find "$work/wheels" -name 'pinyon-*-cp39-abi3-*.whl')
 [ -n "$wheel" ] || fail "maturin made no abi3 wheel"

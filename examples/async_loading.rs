@@ -21,8 +21,11 @@ async fn fetch(page: &str, asked: &AtomicU32) -> Result<Arc<str>, String> {
     }
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(tasks())
+}
+
+async fn tasks() -> Result<(), Box<dyn std::error::Error>> {
     let cache: Cache<String, Arc<str>> = Cache::builder().capacity(1000).build()?;
     let asked = Arc::new(AtomicU32::new(0));
 

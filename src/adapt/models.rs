@@ -10,11 +10,11 @@ fn the_mailbox_is_never_written_beyond_its_end() {
     checker::check(|| {
         let adapt = Arc::new(Adapt::new(Policy::ClockTinyLfu, 4, 1));
         assert!(adapt.samples(Hash::new(7)));
-        let hits = || {
+        let hits = |times| {
             let adapt = adapt.clone();
-            checker::spawn(move || (0..2).for_each(|_| adapt.hit(Hash::new(7))))
+            checker::spawn(move || (0..times).for_each(|_| adapt.hit(Hash::new(7))))
         };
-        let readers = [hits(), hits()];
+        let readers = [hits(2), hits(1)];
         adapt.miss(Hash::new(7), || Some(4));
         readers.into_iter().for_each(|reader| reader.join().unwrap());
         assert!(adapt.next.load(Ordering::Relaxed) <= adapt.mailbox.len());
