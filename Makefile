@@ -60,6 +60,7 @@ deep: tools go ## longer checks (many hours): the model checker with more preemp
 	LOOM_MAX_PREEMPTIONS=$(PREEMPTIONS) .ci/30-loom.sh
 	SHUTTLE_ITERS=$(SCHEDULES) .ci/31-shuttle.sh
 	PROPTEST_CASES=$(CASES) cargo test --release --lib --test model
+	ASAN_LATER= .ci/40-asan.sh
 	STRESS_SECONDS=$(SECONDS) cargo test --release --test stress
 	scripts/fuzz $(FUZZ_SECONDS)
 	HISTORY_SECONDS=$(SECONDS) cargo test --release --test history

@@ -20,7 +20,6 @@ echo "$ran examples ran"
 [ "$ran" -gt 0 ]
 
 echo "== single operations, each once"
-CARGO_TARGET_DIR=$target cargo clippy --manifest-path benches/single/Cargo.toml --all-targets -- -D warnings
 CARGO_TARGET_DIR=$target cargo test --manifest-path benches/single/Cargo.toml --benches
 
 echo "== demo"

@@ -23,16 +23,16 @@ CGO_ENABLED=0 GOOS=windows GOARCH=386 go vet . || fail "does not build for windo
 
 echo "== the native library"
 go test ./...
-go test -race .
-GOEXPERIMENT=cgocheck2 go test .
+# At once, because for each Go would compile its library anew.
+GOEXPERIMENT=cgocheck2 go test -race .
 go test -tags pinyon_gcstress .
-go test -run '^$' -fuzz FuzzModel -fuzztime 10s -fuzzminimizetime 10x .
+go test -run '^$' -fuzz FuzzModel -fuzztime 5s -fuzzminimizetime 10x .
 PKG_CONFIG_PATH=$library/lib/pkgconfig LD_LIBRARY_PATH=$library/lib go test -tags pinyon_dynamic .
 
 echo "== without it"
 CGO_ENABLED=0 go test ./...
-go test -race -tags pinyon_purego .
-go test -tags pinyon_purego -run '^$' -fuzz FuzzModel -fuzztime 10s -fuzzminimizetime 10x .
+GOEXPERIMENT=cgocheck2 go test -race -tags pinyon_purego .
+go test -tags pinyon_purego -run '^$' -fuzz FuzzModel -fuzztime 5s -fuzzminimizetime 10x .
 
 echo "== what is missing is said"
 mkdir "$work/bare" && cp ./*.go go.mod shim.h "$work/bare"
