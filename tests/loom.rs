@@ -430,7 +430,7 @@ fn a_pin_against_a_removal() {
 /// registers meanwhile.
 #[test]
 fn a_reader_registers_against_a_lone_collector() {
-    model(|| {
+    model_with_fewer(1, || {
         let cache = cache(4, 1);
         drop(cache.insert(LOW, 1));
         let reader = with(&cache, |cache| {
