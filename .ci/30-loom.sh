@@ -11,10 +11,9 @@ running=()
 trap '[ ${#running[@]} -eq 0 ] || kill "${running[@]}" 2>/dev/null || true; rm -rf "$out"' EXIT
 trap 'exit 130' INT TERM
 
-# programs [scripts/with-cfg CFG]: builds the library's models and tests/loom.rs, and prints where they are.
+# programs [ARGUMENT...]: builds the library's models and tests/loom.rs, and prints where they are.
 programs() {
-    "$@" cargo test --profile explore --features capi --lib --test=loom --no-run 2>&1 | tee >(cat >&2) |
-        sed -n 's/.*Executable.*(\(.*\))$/\1/p'
+    cargo test --profile explore --lib --test=loom --no-run "$@" 2>&1 | tee >(cat >&2) | sed -n 's/.*Executable.*(\(.*\))$/\1/p'
 }
 
 # Beside the others, in one thread: the threads of one process wait for each other to get and give back their stacks.
@@ -24,12 +23,13 @@ start() {
 }
 
 # Of the library only the models: its other tests are 20-model's and those of `make test`.
-mapfile -t real < <(programs)
+mapfile -t real < <(programs --features capi)
 start "${real[1]}"
 start "${real[0]}" models
-mapfile -t eager < <(programs scripts/with-cfg eager)
+# The mailbox asks nothing of the reclaimer, nor do the blocks of the C ABI.
+export -f programs
+mapfile -t eager < <(scripts/with-cfg eager bash -c programs)
 start "${eager[1]}"
-# The mailbox asks nothing of the reclaimer.
 start "${eager[0]}" models --skip adapt::
 
 failed=0

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Proves that real threads make no data race: ThreadSanitizer sees every access of this crate (not the order that
-# fences make: that is 30-loom's). tsan.supp has what it cannot know of std.
+# fences make: that is 30-loom's; nor `fetch_max` and `fetch_min`). tsan.supp has what it cannot know of std.
 set -eu
 cd "$(dirname "$0")/.."
 host=$(rustc -vV | sed -n 's/^host: //p')

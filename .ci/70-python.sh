@@ -10,7 +10,7 @@ work=$target/ci/pypackage
 export PYTHONPYCACHEPREFIX=$work/pycache MYPY_CACHE_DIR=$work/mypy PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_QUIET=1
 export CARGO_TARGET_DIR=$target/python
 # What is tried is whether it works, not how fast it is.
-export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 package=bindings/python tests=bindings/python/tests
 
 fail() { echo "$*" >&2; exit 1; }

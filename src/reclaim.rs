@@ -526,9 +526,20 @@ pub(crate) fn horizon() -> Horizon {
         }
         horizon.avoid(reader);
     }
-    // Acquire too: who reads the number may have it from a later one, and concludes what all before have shown.
-    DOMAIN.passed.fetch_max(horizon.oldest, Ordering::AcqRel);
+    raise_passed(horizon.oldest);
     horizon
+}
+
+/// Makes known what a horizon has shown, unless more is known. By exchanges, and not by `fetch_max`, which ThreadSanitizer does not
+/// see: it would take for a race what is freed by another thread's horizon.
+fn raise_passed(to: u64) {
+    let mut known = DOMAIN.passed.load(Ordering::Relaxed);
+    while known < to {
+        match DOMAIN.passed.compare_exchange_weak(known, to, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(now) => known = now,
+        }
+    }
 }
 
 #[cfg(all(test, not(any(loom, shuttle))))]

@@ -111,6 +111,20 @@ fn what_one_collector_has_seen_serves_another_without_a_barrier() {
     });
 }
 
+/// As that, of a reader that has no hazard word: then only the number tells the other one of it.
+#[test]
+fn what_one_collector_has_seen_of_a_pin_serves_another_too() {
+    model(|world| {
+        let one = with(world, |world| world.replace(0, 1));
+        let other = with(world, |world| world.replace_and_ask(1, 3, latest));
+        let pin = Pin::new();
+        world.things[world.thing(1)].read();
+        drop(pin);
+        one.join().unwrap();
+        other.join().unwrap();
+    });
+}
+
 /// Neither collector ever registers, so the one with no other reader in sight skips the barrier.
 #[test]
 fn two_collectors_cross_while_a_reader_registers() {
