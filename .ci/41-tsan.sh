@@ -15,5 +15,5 @@ export CARGO_PROFILE_SANITIZED_DEBUG=1
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/tsan PROPTEST_CASES=64
 run() { cargo test --profile sanitized --no-fail-fast --target "$host" "$@"; }
 run --test stress --test history
-# To build these takes longer than to run them; the policies' own are of one thread.
-run --config profile.sanitized.package.pinyon.opt-level=0 --lib -- --skip policy::
+# To build these takes longer than to run them; those of policies and arena are of one thread.
+run --config profile.sanitized.package.pinyon.opt-level=0 --lib -- --skip policy:: --skip arena::

@@ -3,4 +3,4 @@
 # few seconds of mutation make of them. `make deep` looks for longer, and without the sanitizer.
 set -eu
 cd "$(dirname "$0")/.."
-scripts/fuzz check 5
+scripts/fuzz check 3

@@ -26,13 +26,13 @@ go test ./...
 # At once, because for each Go would compile its library anew.
 GOEXPERIMENT=cgocheck2 go test -race .
 go test -tags pinyon_gcstress .
-go test -run '^$' -fuzz FuzzModel -fuzztime 5s -fuzzminimizetime 10x .
+go test -run '^$' -fuzz FuzzModel -fuzztime 3s -fuzzminimizetime 10x .
 PKG_CONFIG_PATH=$library/lib/pkgconfig LD_LIBRARY_PATH=$library/lib go test -tags pinyon_dynamic .
 
 echo "== without it"
 CGO_ENABLED=0 go test ./...
 GOEXPERIMENT=cgocheck2 go test -race -tags pinyon_purego .
-go test -tags pinyon_purego -run '^$' -fuzz FuzzModel -fuzztime 5s -fuzzminimizetime 10x .
+go test -tags pinyon_purego -run '^$' -fuzz FuzzModel -fuzztime 3s -fuzzminimizetime 10x .
 
 echo "== what is missing is said"
 mkdir "$work/bare" && cp ./*.go go.mod shim.h "$work/bare"

@@ -49,7 +49,7 @@
 //! | things are freed whatever the horizon says | the models of guards, all of R |
 //! | hazard words are not asked, or before the epochs, or are cleared relaxed | the models of guards, R |
 //! | a horizon speaks of batches sealed after it was taken | `two_collectors_cross_*` (R) |
-//! | what is known without a barrier speaks of all that is sealed, or not of hazard words | `what_one_collector_has_seen_*` (R) |
+//! | what is known without a barrier speaks of all that is sealed, or not of hazard words, or is made known relaxed | `what_one_collector_has_seen_*` (R) |
 //! | its fence comes before its load of the epoch; the seal is relaxed | `two_collectors_cross_*` (R) |
 //! | a horizon without a fence | R, `a_reader_registers_*`, `g26_*` |
 //! | a reader enters relaxed: the loads of its pin before are not ordered | every model with two reads, R |

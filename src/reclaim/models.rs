@@ -111,17 +111,19 @@ fn what_one_collector_has_seen_serves_another_without_a_barrier() {
     });
 }
 
-/// As that, of a reader that has no hazard word: then only the number tells the other one of it.
+/// Of a reader that has no hazard word: only the number tells the one that frees of its end.
 #[test]
 fn what_one_collector_has_seen_of_a_pin_serves_another_too() {
     model(|world| {
-        let one = with(world, |world| world.replace(0, 1));
-        let other = with(world, |world| world.replace_and_ask(1, 3, latest));
-        let pin = Pin::new();
-        world.things[world.thing(1)].read();
-        drop(pin);
-        one.join().unwrap();
-        other.join().unwrap();
+        let reader = with(world, |world| world.look(1));
+        world.places[1].store(3, Ordering::Release);
+        let tag = seal();
+        let collector = with(world, |_| drop(horizon()));
+        if latest().allows(tag, world.address(2)) {
+            world.things[2].write();
+        }
+        reader.join().unwrap();
+        collector.join().unwrap();
     });
 }
 
