@@ -11,10 +11,13 @@ running=()
 trap '[ ${#running[@]} -eq 0 ] || kill "${running[@]}" 2>/dev/null || true; rm -rf "$out"' EXIT
 trap 'exit 130' INT TERM
 
-# programs [ARGUMENT...]: builds the library's models and tests/loom.rs, and prints where they are.
+# programs [ARGUMENT...]: builds the library's models and tests/loom.rs, and prints where they are, in this order.
 programs() {
     cargo test --profile explore --lib --test=loom --no-run "$@" 2>&1 | tee >(cat >&2) | sed -n 's/.*Executable.*(\(.*\))$/\1/p'
 }
+
+# Were both built, and are they what they are taken for? (A filter that fits nothing would pass.)
+are_both() { [[ $# -eq 2 && $1 == */pinyon-* && $2 == */loom-* ]] || { echo "not the library and tests/loom.rs: $*" >&2; exit 1; }; }
 
 # Beside the others, in one thread: the threads of one process wait for each other to get and give back their stacks.
 start() {
@@ -24,11 +27,13 @@ start() {
 
 # Of the library only the models: its other tests are 20-model's and those of `make test`.
 mapfile -t real < <(programs --features capi)
+are_both "${real[@]}"
 start "${real[1]}"
 start "${real[0]}" models
 # The mailbox asks nothing of the reclaimer, nor do the blocks of the C ABI.
 export -f programs
 mapfile -t eager < <(scripts/with-cfg eager bash -c programs)
+are_both "${eager[@]}"
 start "${eager[1]}"
 start "${eager[0]}" models --skip adapt::
 

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 host=$(rustc -vV | sed -n 's/^host: //p')
 # The runtimes come with stable Rust; RUSTC_BOOTSTRAP lets it take the flag.
 export RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/asan
-# 20-model has more cases, which other memory would not make better.
+# The many cases are 20-model's: here it is enough that each kind comes.
 export PROPTEST_CASES=64
 run() { cargo test --profile sanitized --no-fail-fast --target "$host" "$@"; }
 # Of this crate, what does not go on for a time, as the first two do: to build it takes longer than to run it.

@@ -417,14 +417,15 @@ mod tests {
     fn g27_most_batches_are_freed_by_a_barrier_that_another_shard_needed() {
         let cache: Cache<u64, u64> =
             Cache::builder().capacity(8000).shards(8).build().expect("a good description");
-        // 195 batches, at most one barrier to two a shard. Readers of other tests may be in the way: then again.
+        // 195 batches. If every shard had only barriers of its own, it would take one to two of them; as it is, it is two to five or
+        // fewer. Readers of other tests may be in the way: then again.
         let shares = |round: u64| {
             let before = reclaim::horizons_taken();
             let few = (round * 25_000..(round + 1) * 25_000).all(|key| {
                 assert!(cache.insert(key, key).is_stored());
                 key % 100 > 0 || cache.stats().retired <= 8 * 256
             });
-            few && reclaim::horizons_taken() - before <= 195 / 2
+            few && reclaim::horizons_taken() - before <= 195 * 2 / 5
         };
         let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
         for round in 0.. {
