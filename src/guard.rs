@@ -142,13 +142,13 @@ impl<'a, K: Eq + Hash, V, S: BuildHasher> Pinned<'a, K, V, S> {
 
 impl<K: Eq + Hash, V, S: BuildHasher> Pinned<'_, K, V, S> {
     /// Reads a value: as [`Cache::get`], without the clone.
-    #[inline]
+    #[inline(always)]
     pub fn get<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<&V> {
         self.get_key_value(key).map(|(_, value)| value)
     }
 
     /// Reads a value with the key as it is stored.
-    #[inline]
+    #[inline(always)]
     pub fn get_key_value<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<(&K, &V)> {
         let found = self.cache.read(Inside::pinned(&self.pin), self.line, key)?;
         Some((&found.entry.key, &found.entry.value))

@@ -60,6 +60,26 @@ impl Hand {
     }
 }
 
+/// Up to this size a value is copied under the guard it was found by, which keeps all that leaves the cache; a larger one with
+/// a count of its own.
+const SHORT: usize = 64 << 10;
+
+/// Reads a value for a copy of it. `look` runs no code of the caller's.
+#[inline]
+fn read<R>(cache: &pinyon_cache, key: &[u8], look: impl FnOnce(&Value) -> R) -> Option<R> {
+    let pinned = cache.cache.pin();
+    let found = pinned.get(KeyBytes::of(key))?;
+    let counted;
+    let value = if found.bytes().len() <= SHORT {
+        found
+    } else {
+        counted = found.clone();
+        drop(pinned);
+        &counted
+    };
+    Some(look(value))
+}
+
 /// Room for a copy.
 struct Buffer {
     at: *mut u8,
@@ -113,7 +133,7 @@ pub unsafe extern "C" fn pinyon_get_copy(
         let (size, cache, key) =
             unsafe { (Wish::of("size", size, 0)?, at(cache)?, bytes("key", key, key_size)?) };
         let buffer = Buffer::of(buffer, capacity)?;
-        let copied = cache.cache.with(KeyBytes::of(key), |value| {
+        let copied = read(cache, key, |value| {
             let value = value.bytes();
             size.tell(value.len());
             if buffer.holds(value) { PINYON_OK } else { PINYON_TOO_SMALL }
@@ -181,7 +201,7 @@ pub unsafe extern "C" fn pinyon_get_into(
         let (hand, cache, key) =
             unsafe { (Hand::of(handle, data, size)?, at(cache)?, bytes("key", key, key_size)?) };
         let room = Buffer::of(buffer, capacity)?;
-        let got = cache.cache.with(KeyBytes::of(key), |value| {
+        let got = read(cache, key, |value| {
             if !room.holds(value.bytes()) {
                 return hand.give(Some(value.clone()));
             }

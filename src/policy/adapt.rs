@@ -20,7 +20,7 @@
 //!   is next locked for a write. The number is a plan, not merely a fraction; carry it as it is.
 //!
 //! Costs: a sampled access is a lookup and a policy step in every shadow, about half a microsecond together; sampled
-//! is every key of a cache below `MOST_ENTRIES`, 1 in 2 to 1 in 4 at a thousand, 1 in 256 at a hundred thousand.
+//! is every key of a cache below `MOST_ENTRIES`, 1 in 8 at a thousand, 1 in 1024 at a hundred thousand.
 //! Memory: some 40 bytes an entry of each shadow, none before the first access. `access` evicts at most two
 //! entries a shadow; a sample that is halved drops at most half of the shadows' entries in one call.
 //!
@@ -44,7 +44,7 @@ const PLANS: [Plan; 7] = [
     Plan { rule: Rule::Used, window: 0.5 },
 ];
 /// Entries of a shadow above which the sample is halved.
-const MOST_ENTRIES: usize = 512;
+const MOST_ENTRIES: usize = 128;
 /// What a shadow must lead by, in parts of the sampled accesses, to be followed.
 const MARGIN: f32 = 0.005;
 /// What remains of a score after a period.
@@ -306,7 +306,7 @@ mod tests {
     fn the_sample_follows_the_capacity() {
         let mut shadows = Shadows::new(100, 0);
         assert!(shadows.sampled(u64::MAX));
-        for (entries, mask) in [(511, 0), (512, 1), (1 << 20, 4095), (10, 0)] {
+        for (entries, mask) in [(127, 0), (128, 1), (1 << 20, 16_383), (10, 0)] {
             shadows.set_capacity(entries);
             assert_eq!(shadows.sample_mask(), mask);
             assert!(shadows.capacity <= MOST_ENTRIES);
@@ -315,10 +315,10 @@ mod tests {
 
     #[test]
     fn a_thinner_sample_drops_what_is_not_in_it() {
-        let mut shadows = fed(500, (0..2000).map(spread));
+        let mut shadows = fed(100, (0..2000).map(spread));
         let keys = |shadow: &Shadow| shadow.table.keys().copied().collect::<Vec<u32>>();
         let before: Vec<_> = shadows.shadows.iter().map(keys).collect();
-        shadows.set_capacity(2000);
+        shadows.set_capacity(400);
         let mask = shadows.mask as u32;
         for (shadow, before) in shadows.shadows.iter().zip(before) {
             assert!(shadow.table.keys().all(|hash| hash & mask == 0));
