@@ -184,6 +184,7 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     /// Writes a pair by one search, in a cache without a rule. `None` if that does not do; then the pair is still offered. `over`: it may
     /// be written over an entry without more ado, as its weight is the same and there is nobody to tell.
     #[inline(always)]
+    #[allow(unsafe_code)]
     fn set_once<E>(
         &mut self,
         hash: Bits,
@@ -211,7 +212,8 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
             // No code of the user's ran, so nothing has changed since the search.
             None if !asks => {
                 let mut rest = Rest::new(store, Company::Alone);
-                let (added, gone) = store.add_absent(hash, &draft, offer, outermost, &mut rest);
+                // SAFETY: the contract of `new`.
+                let (added, gone) = unsafe { store.add_absent(hash, &draft, offer, outermost, &mut rest) };
                 drop(gone);
                 rest.settle();
                 Ok(added.ok().map(|put| writer.afterwards(hash, (put, draft.weight), offer.take())))
@@ -229,8 +231,9 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     fn overwrite(&mut self, hash: Bits, index: u32, offer: &mut Offer<K, V>, draft: &Draft<'_>) -> bool {
         let store = &self.cache.inner.store;
         let number = store.shard_of(hash);
-        let (mut rest, mut room) = (Rest::new(store, Company::Alone), store.budget.room());
-        let mut locked = store.lock(number);
+        let (mut rest, mut room) = (Rest::new(store, Company::Alone), store.budget.room_alone());
+        // SAFETY: the contract of `new`; no code of the user's runs under it, and none of ours locks.
+        let mut locked = unsafe { store.lock_alone(number) };
         locked.tend(draft.now, store.adapt.window(), &mut room);
         // The comparison may have written to the cache, and the tending may have removed what had expired.
         let sighting = Sighting { index: Some(index), ..Sighting::default() };
@@ -267,6 +270,7 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     }
 
     /// As [`Cache::invalidate`]; `out` looks at the value before it is dropped. If `out` panics, the pair may never be dropped.
+    #[allow(unsafe_code)]
     pub fn remove<Q, R>(&mut self, key: &Q, out: impl FnOnce(&V) -> R) -> Option<R>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -279,7 +283,8 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
         drop(pin);
         if let Some(index) = index {
             let mut rest = Rest::new(store, Company::Alone);
-            if let Some(gone) = store.take_out(hash, index, &mut rest) {
+            // SAFETY: the contract of `new`.
+            if let Some(gone) = unsafe { store.take_out(hash, index, &mut rest) } {
                 // Dropped while `out` unwinds, it might panic too.
                 let gone = ManuallyDrop::new(gone);
                 let told = out(&gone.value);

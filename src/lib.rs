@@ -39,6 +39,7 @@
 //! Only these files hold any; each names its invariants at its head and in front of every block:
 //!
 //! * `src/sync/real.rs`
+//! * `src/sync/unseen.rs`
 //! * `src/arena.rs`
 //! * `src/reclaim.rs`
 //! * `src/expiry/ticker.rs`
@@ -53,6 +54,7 @@
 //! * `src/shard/weights.rs`
 //! * `src/shard/write.rs`
 //! * `src/shard/write/alone.rs`
+//! * `src/store/alone.rs`
 //! * `src/settle.rs`
 //! * `src/guard.rs`
 //! * `src/cache.rs`

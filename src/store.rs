@@ -26,6 +26,8 @@
 //! | `Tags::parts` | the names of tags | nothing |
 //! | `Adapt::shadows` | the shadow caches | nothing; only ever tried |
 
+mod alone;
+
 use crate::adapt::Adapt;
 use crate::expiry::{Deadline, Time};
 use crate::hash::Hash;
@@ -33,7 +35,7 @@ use crate::listener::{Cause, Listener};
 use crate::load::{Flights, Leases};
 use crate::options::Maintained;
 use crate::settle::Rest;
-use crate::shard::{Draft, Due, Entry, Found, Located, Locked, Offer, STEP, Shard, Sighting, Stamp};
+use crate::shard::{Draft, Found, Located, Locked, Offer, STEP, Shard, Sighting, Stamp};
 use crate::stats::{Stats, Stripes};
 use crate::sync;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -152,28 +154,9 @@ impl<K, V> Store<K, V> {
         if locked.has(hash.place()) {
             return Err(Changed);
         }
-        let added = self.add_to(&mut locked, hash, draft, offer);
+        let added = self.add_to(&mut locked, hash, draft, offer, self.budget.room());
         rest.leave(number, locked);
         added
-    }
-
-    /// As [`add`](Self::add), for a caller who is alone and has found nothing of the hash, and has run no code of the user's since. `outermost`: its
-    /// thread holds no pin; then one entry that left is given out, to be dropped.
-    #[inline]
-    pub(crate) fn add_absent(
-        &self,
-        hash: Hash,
-        draft: &Draft<'_>,
-        offer: &mut Offer<K, V>,
-        outermost: bool,
-        rest: &mut Rest<'_, K, V>,
-    ) -> (Result<Put, Changed>, Option<Entry<K, V>>) {
-        let number = self.shard_of(hash);
-        let mut locked = self.lock(number);
-        locked.prefetch(hash.place());
-        debug_assert!(!locked.has(hash.place()), "nothing has come since the search");
-        let added = self.add_to(&mut locked, hash, draft, offer);
-        (added, rest.leave_alone(number, locked, outermost))
     }
 
     #[inline(always)]
@@ -183,11 +166,11 @@ impl<K, V> Store<K, V> {
         hash: Hash,
         draft: &Draft<'_>,
         offer: &mut Offer<K, V>,
+        mut room: Room<'_>,
     ) -> Result<Put, Changed> {
         if draft.weight > self.budget.capacity() {
             return Err(Changed);
         }
-        let mut room = self.budget.room();
         locked.tend(draft.now, self.adapt.window(), &mut room);
         let covered = room.cover(draft.weight)
             || (self.budget.is_fair(locked.weight()) && locked.evict(draft.weight, &mut room).1);
@@ -340,25 +323,6 @@ impl<K, V> Store<K, V> {
         }
         rest.leave(number, locked);
         outcome
-    }
-
-    /// Removes an entry that a search has just found, for a caller who is alone and whose thread holds no pin, and gives it out. `None` if that
-    /// takes more than this (somebody is to be told, or other garbage waits, so that another entry might come out): nothing was done.
-    pub(crate) fn take_out(&self, hash: Hash, index: u32, rest: &mut Rest<'_, K, V>) -> Option<Entry<K, V>> {
-        let (number, now) = (self.shard_of(hash), self.now());
-        let mut room = self.budget.room();
-        let mut locked = self.lock(number);
-        let sighting = Sighting { index: Some(index), ..Sighting::default() };
-        match locked.locate(hash.place(), &sighting) {
-            Located::Here(place)
-                if self.listener.is_none() && !locked.is_due(Due::Fresh) && locked.is_live(index, now) =>
-            {
-                locked.unlink(index, Some(place), Cause::Removed, &mut room);
-                locked.outdate(hash.place());
-                rest.leave_alone(number, locked, true)
-            }
-            _ => None,
-        }
     }
 
     /// A load of a key of this hash begins, and must [`end`](Self::end_load).

@@ -71,13 +71,17 @@ impl Budget {
         self.used() > self.capacity()
     }
 
-    /// Takes `weight` if that stays within the capacity.
+    /// Takes `weight` if that stays within the capacity. `alone`: nobody else takes or gives meanwhile.
     #[inline]
-    fn take(&self, weight: u64) -> bool {
+    fn take(&self, weight: u64, alone: bool) -> bool {
         let mut used = self.used();
         loop {
             match used.checked_add(weight) {
                 Some(sum) if sum <= self.capacity() => {
+                    if alone {
+                        self.used.store(sum, Ordering::Relaxed);
+                        return true;
+                    }
                     match self.used.compare_exchange_weak(used, sum, Ordering::Acquire, Ordering::Relaxed) {
                         Ok(_) => return true,
                         Err(now) => used = now,
@@ -89,14 +93,23 @@ impl Budget {
     }
 
     #[inline]
-    pub(crate) fn give_back(&self, weight: u64) {
-        if weight > 0 {
-            self.used.fetch_sub(weight, Ordering::Release);
+    fn give_back(&self, weight: u64, alone: bool) {
+        match weight {
+            0 => {}
+            _ if alone => self.used.store(self.used() - weight, Ordering::Relaxed),
+            _ => _ = self.used.fetch_sub(weight, Ordering::Release),
         }
     }
 
+    #[inline(always)]
     pub(crate) fn room(&self) -> Room<'_> {
-        Room { budget: self, held: 0 }
+        Room { budget: self, held: 0, alone: false }
+    }
+
+    /// As [`room`](Self::room), while nobody else takes or gives: without locked instructions.
+    #[inline(always)]
+    pub(crate) fn room_alone(&self) -> Room<'_> {
+        Room { budget: self, held: 0, alone: true }
     }
 }
 
@@ -109,6 +122,7 @@ fn fair_share(capacity: u64, shards: u64) -> u64 {
 pub(crate) struct Room<'b> {
     budget: &'b Budget,
     held: u64,
+    alone: bool,
 }
 
 impl Room<'_> {
@@ -116,13 +130,13 @@ impl Room<'_> {
     #[inline]
     pub(crate) fn cover(&mut self, weight: u64) -> bool {
         if self.held < weight {
-            let taken = self.budget.take(weight - self.held);
+            let taken = self.budget.take(weight - self.held, self.alone);
             self.held = if taken { weight } else { self.held };
             return taken;
         }
         // What was kept before the capacity became smaller may be more than there is now.
         if weight > 0 && self.budget.is_over() {
-            self.budget.give_back(std::mem::replace(&mut self.held, weight) - weight);
+            self.budget.give_back(std::mem::replace(&mut self.held, weight) - weight, self.alone);
             return !self.budget.is_over();
         }
         true
@@ -147,7 +161,7 @@ impl Room<'_> {
     /// Gives everything back.
     #[inline]
     pub(crate) fn release(&mut self) {
-        self.budget.give_back(std::mem::take(&mut self.held));
+        self.budget.give_back(std::mem::take(&mut self.held), self.alone);
     }
 
     pub(crate) fn held(&self) -> u64 {

@@ -27,7 +27,7 @@ use crate::policy::{Eviction, Residents};
 use crate::reclaim::{Horizon, Tag};
 use crate::stats::Tally;
 use crate::sync::atomic::Ordering;
-use crate::sync::{self, MutexGuard};
+use crate::sync::{self, Held};
 use crate::tags::Group;
 use crate::weight::Room;
 use sweep::SWEPT_PER_WRITE;
@@ -100,7 +100,7 @@ pub(crate) type Offer<K, V> = Option<(K, V)>;
 #[derive(Debug)]
 pub(crate) struct Locked<'s, K, V> {
     shard: &'s Shard<K, V>,
-    write: MutexGuard<'s, Write>,
+    write: Held<'s, Write>,
     listening: bool,
 }
 
@@ -108,6 +108,18 @@ impl<K, V> Shard<K, V> {
     /// Takes the lock. `listening`: what leaves must be told of before it is retired.
     pub(crate) fn lock(&self, listening: bool) -> Locked<'_, K, V> {
         Locked { shard: self, write: sync::lock_soon(&self.writers.write), listening }
+    }
+
+    /// As [`lock`](Self::lock), for who is alone.
+    ///
+    /// # Safety
+    ///
+    /// While the result lives, nobody else locks the shard, on this thread or another.
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn lock_alone(&self, listening: bool) -> Locked<'_, K, V> {
+        // SAFETY: the caller.
+        Locked { shard: self, write: unsafe { sync::hold_alone(&self.writers.write) }, listening }
     }
 }
 

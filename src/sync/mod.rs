@@ -13,6 +13,7 @@
 //! | [`heavy_barrier`] | `membarrier` | a full fence | nothing |
 //! | [`Track`] | nothing | an access that the checker orders against frees | nothing |
 //! | [`Mutex`], [`lock_soon`] | one byte, no poisoning; looks for longer before it sleeps | the checker's mutex | the scheduler's mutex |
+//! | [`hold_alone`] | takes no lock | takes it | takes it |
 
 #[cfg(not(any(loom, shuttle)))]
 mod real;

@@ -6,7 +6,7 @@ pub(crate) mod atomic {
     };
 }
 
-pub(crate) use loom::sync::MutexGuard;
+pub(crate) use loom::sync::MutexGuard as Held;
 
 /// True where the model checker runs the crate.
 pub(crate) const MODEL: bool = true;
@@ -19,10 +19,10 @@ impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
         Mutex(loom::sync::Mutex::new(value))
     }
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+    pub(crate) fn lock(&self) -> Held<'_, T> {
         self.0.lock().expect("the model's mutex is never poisoned")
     }
-    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+    pub(crate) fn try_lock(&self) -> Option<Held<'_, T>> {
         self.0.try_lock().ok()
     }
     pub(crate) fn get_mut(&mut self) -> &mut T {

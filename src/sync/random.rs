@@ -11,7 +11,7 @@ pub(crate) mod atomic {
     };
 }
 
-pub(crate) use shuttle::sync::MutexGuard;
+pub(crate) use shuttle::sync::MutexGuard as Held;
 
 /// As under the model checker: the small constants make tables grow, and garbage come due, with a handful of writes.
 pub(crate) const MODEL: bool = true;
@@ -24,10 +24,10 @@ impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
         Mutex(shuttle::sync::Mutex::new(value))
     }
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+    pub(crate) fn lock(&self) -> Held<'_, T> {
         self.0.lock().expect("no test panics and goes on")
     }
-    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+    pub(crate) fn try_lock(&self) -> Option<Held<'_, T>> {
         self.0.try_lock().ok()
     }
     pub(crate) fn get_mut(&mut self) -> &mut T {

@@ -6,7 +6,71 @@ pub(crate) mod atomic {
     };
 }
 
-pub(crate) use parking_lot::{Mutex, MutexGuard};
+pub(crate) use parking_lot::Mutex;
+use parking_lot::MutexGuard;
+use std::marker::PhantomData;
+
+/// What a lock guards, while it is held; or, for who is alone, while nobody else could take it.
+#[derive(Debug)]
+pub(crate) struct Held<'m, T> {
+    mutex: &'m Mutex<T>,
+    locked: bool,
+    _stays_on_its_thread: PhantomData<MutexGuard<'m, T>>,
+}
+
+impl<'m, T> Held<'m, T> {
+    #[inline(always)]
+    fn locked(guard: MutexGuard<'m, T>) -> Self {
+        let mutex = MutexGuard::mutex(&guard);
+        std::mem::forget(guard);
+        Held { mutex, locked: true, _stays_on_its_thread: PhantomData }
+    }
+}
+
+impl<T> std::ops::Deref for Held<'_, T> {
+    type Target = T;
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is held, or the caller of `hold_alone` vouches that it need not be; borrowed as this is.
+        unsafe { &*self.mutex.data_ptr() }
+    }
+}
+
+impl<T> std::ops::DerefMut for Held<'_, T> {
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as `deref`.
+        unsafe { &mut *self.mutex.data_ptr() }
+    }
+}
+
+impl<T> Drop for Held<'_, T> {
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn drop(&mut self) {
+        if self.locked {
+            // SAFETY: taken by the guard that `locked` forgot, and given back once.
+            unsafe { self.mutex.force_unlock() }
+        }
+    }
+}
+
+/// What a lock guards, for who is alone: to take it and to give it back would be two locked instructions, a tenth of a write. With debug
+/// assertions it is taken, so that the tests see whether the caller is right.
+///
+/// # Safety
+///
+/// While the result lives, nobody else takes the lock, on this thread or another.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(crate) unsafe fn hold_alone<T>(mutex: &Mutex<T>) -> Held<'_, T> {
+    if cfg!(debug_assertions) {
+        return Held::locked(mutex.try_lock().expect("who is alone holds no lock, nor does anybody else"));
+    }
+    Held { mutex, locked: false, _stays_on_its_thread: PhantomData }
+}
 
 /// How often a lock that is held is looked at before its holder is waited for: for some two to ten microseconds.
 const LOOKS: usize = 200;
@@ -14,8 +78,8 @@ const LOOKS: usize = 200;
 /// Takes a lock that nobody holds for long. To put a thread to sleep and wake it takes tens of microseconds where an idle processor is
 /// the hypervisor's, and the holder is done in one or two: so this looks longer than [`Mutex::lock`] does.
 #[inline(always)]
-pub(crate) fn lock_soon<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.try_lock().unwrap_or_else(|| look_out_for(mutex))
+pub(crate) fn lock_soon<T>(mutex: &Mutex<T>) -> Held<'_, T> {
+    Held::locked(mutex.try_lock().unwrap_or_else(|| look_out_for(mutex)))
 }
 
 #[cold]

@@ -34,6 +34,16 @@ pub(crate) fn prefetch<T>(_: *const T) {}
 pub(crate) fn prefer_huge_pages(_start: std::ptr::NonNull<u8>, _bytes: usize) {}
 
 /// To look and to wait are the same.
-pub(crate) fn lock_soon<T>(mutex: &super::Mutex<T>) -> super::MutexGuard<'_, T> {
+pub(crate) fn lock_soon<T>(mutex: &super::Mutex<T>) -> super::Held<'_, T> {
+    mutex.lock()
+}
+
+/// Who is alone takes the lock too.
+///
+/// # Safety
+///
+/// None is needed here.
+#[allow(unsafe_code)]
+pub(crate) unsafe fn hold_alone<T>(mutex: &super::Mutex<T>) -> super::Held<'_, T> {
     mutex.lock()
 }
