@@ -26,6 +26,8 @@ pub struct InsertOptions {
 pub(crate) struct Plain {
     pub(crate) terms: Terms,
     pub(crate) weight: Option<u64>,
+    /// The lifetime of a live entry that is written over stays.
+    pub(crate) keeps: bool,
 }
 
 impl InsertOptions {
@@ -54,6 +56,29 @@ impl InsertOptions {
     #[must_use]
     pub fn forever(mut self) -> Self {
         self.plain.terms = Terms { ttl: Lifetime::Never, idle: Lifetime::Never };
+        self
+    }
+
+    /// Where a live entry is written over, its deadline and its idle time stay as they are, to the nanosecond and whatever changed them
+    /// meanwhile; the write is a use of it, so its idle time begins again. Where nothing is there, what these options say else, and
+    /// the cache, decide as without this.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pinyon::{Cache, InsertOptions};
+    ///
+    /// let cache = Cache::builder().capacity(10).build()?;
+    /// let options = InsertOptions::new().ttl(Duration::from_secs(60)).keep_lifetime();
+    /// cache.insert_with("count", 1, options.clone());
+    /// let ends = || cache.metadata("count").unwrap().remaining.unwrap();
+    /// let before = ends();
+    /// cache.insert_with("count", 2, options);
+    /// assert!(ends() <= before);
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn keep_lifetime(mut self) -> Self {
+        self.plain.keeps = true;
         self
     }
 

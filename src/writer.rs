@@ -149,10 +149,11 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
         let inner = &self.cache.inner;
         let (weight, terms, group) = (self.weigh(key, value, wish), wish.plain.terms, wish.group);
         if terms == Terms::default() && inner.span == Span::NEVER {
-            return Draft { weight, deadline: Deadline::NEVER, now: inner.store.now(), stamp: None, group };
+            let (deadline, now) = (Deadline::NEVER, inner.store.now());
+            return Draft { weight, deadline, keeps: false, now, stamp: None, group };
         }
         let now = inner.store.start_time();
-        Draft { weight, deadline: terms.deadline(inner.span, now), now, stamp: None, group }
+        Draft { weight, deadline: terms.deadline(inner.span, now), keeps: false, now, stamp: None, group }
     }
 
     #[inline]
@@ -367,7 +368,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
         let Some((key, value)) = &*offer else { unreachable!("{KEPT}") };
         let weight = self.weigh(key, value, wish);
         let (deadline, now) = self.deadline(hash, key, value, wish.plain.terms, seen);
-        let draft = Draft { weight, deadline, now, stamp: wish.stamp, group: wish.group };
+        let draft =
+            Draft { weight, deadline, keeps: wish.plain.keeps, now, stamp: wish.stamp, group: wish.group };
         Ok((inner.store.put(hash, &seen.sighting, seen.live, &draft, offer, rest)?, weight))
     }
 

@@ -58,6 +58,7 @@ pub(crate) fn remaining(deadline: u64, now: u64) -> Option<Duration> {
 /// |---|---|---|---|---|
 /// | create (insert, load) | now + ttl, rule asked by `after_create`; idle now + tti | is an update | is an update | is a create: nothing of the old entry counts |
 /// | update (replace, compute, refresh) | is a create | now + ttl, rule asked by `after_update`: the old deadline is gone | now + tti, the new write's: the old idle time is gone | is a create |
+/// | update that keeps the lifetime | is a create | unchanged; the rule's answer does not count | now + the entry's idle time: it is a use | is a create |
 /// | read | nothing | unchanged, or what `after_read` says: never, or now + its answer | now + the entry's idle time | a miss: unchanged, the rule is not asked |
 /// | touch | nothing | unchanged; the rule is not asked | now + the entry's idle time | a miss: unchanged |
 /// | set lifetime | nothing | never, now + the given time, or for `Default` now + `time_to_live` | now + the entry's idle time: it is a use | a miss: unchanged |

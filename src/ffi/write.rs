@@ -344,21 +344,14 @@ fn add(value: &[u8], delta: i64) -> Result<i64, Failure> {
     ))
 }
 
-/// What an entry was written with, as far as it is known: the lifetime it has left, and a weight that was given.
+/// The lifetime of an entry, and a weight that was given.
 fn as_it_is(cache: &pinyon_cache, key: &[u8]) -> InsertOptions {
-    let mut options = InsertOptions::new().forever();
-    let Some(known) = cache.cache.metadata(KeyBytes::of(key)) else { return options };
-    if let Some(idle) = known.idle {
-        options = options.tti(idle);
+    let options = InsertOptions::new().keep_lifetime();
+    match cache.cache.metadata(KeyBytes::of(key)) {
+        // Of bytes the library's count is as good, but for what weighs nothing.
+        Some(known) if cache.weighed || known.weight == 0 => options.weight(known.weight),
+        _ => options,
     }
-    if let Some(left) = known.ttl {
-        options = options.ttl(left);
-    }
-    // Of bytes the library's count is as good, but for what weighs nothing.
-    if cache.weighed || known.weight == 0 {
-        options = options.weight(known.weight);
-    }
-    options
 }
 
 /// Removes an entry.

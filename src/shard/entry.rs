@@ -156,6 +156,13 @@ impl Times {
         Deadline::new(hard, idle, self.accessed.load(Ordering::Relaxed))
     }
 
+    /// The deadline if the entry is used at `now`, or later if it was; and when it is.
+    pub(crate) fn used(&self, now: u64) -> (Deadline, u64) {
+        let (hard, idle) = (self.hard.load(Ordering::Relaxed), self.idle.load(Ordering::Relaxed));
+        let now = now.max(self.accessed.load(Ordering::Relaxed));
+        (Deadline::new(hard, idle, now), now)
+    }
+
     /// When the value was written.
     pub(crate) fn created(&self) -> u64 {
         self.created.load(Ordering::Relaxed)

@@ -86,6 +86,8 @@ impl Write {
 pub(crate) struct Draft<'w> {
     pub(crate) weight: u64,
     pub(crate) deadline: Deadline,
+    /// If a live entry is written over, its deadline in place of that.
+    pub(crate) keeps: bool,
     /// When it is written; of no account if it has no deadline and ages are not kept.
     pub(crate) now: u64,
     /// Of what was loaded: to be written only while this stands, and the group is current.
@@ -240,10 +242,15 @@ impl<K, V> Locked<'_, K, V> {
             }
         }
         self.write.eras.write();
-        if draft.deadline != Deadline::NEVER || self.shard.dated {
-            self.shard.date(index, draft.deadline, draft.now, true);
-        }
         let inherits = matches!(over, Some((_, _, Cause::Replaced)));
+        let kept = over.as_ref().filter(|_| draft.keeps && inherits);
+        let (deadline, now) = match kept {
+            None => (draft.deadline, draft.now),
+            Some((old, ..)) => self.shard.term_of(*old, draft.now),
+        };
+        if deadline != Deadline::NEVER || self.shard.dated {
+            self.shard.date(index, deadline, now, true);
+        }
         match over {
             None => self.add(hash, index, draft.weight),
             Some((old, place, cause)) => {
@@ -257,8 +264,8 @@ impl<K, V> Locked<'_, K, V> {
         }
         self.write.tally.added += u64::from(!inherits);
         room.spend(draft.weight);
-        if draft.deadline.at != NEVER {
-            self.write.wheel.schedule(index, draft.deadline.at, draft.now);
+        if deadline.at != NEVER {
+            self.write.wheel.schedule(index, deadline.at, now);
         }
         true
     }
@@ -519,6 +526,12 @@ impl<K, V> Shard<K, V> {
     /// The row of times, if it was ever used.
     fn times_of(&self, index: u32) -> Option<&Times> {
         self.times(self.found(index))
+    }
+
+    /// The deadline of an entry that is used at `now`, or later if it was; and when it is.
+    #[cold]
+    fn term_of(&self, index: u32, now: u64) -> (Deadline, u64) {
+        self.times_of(index).map_or((Deadline::NEVER, now), |times| times.used(now))
     }
 
     fn deadline_of(&self, index: u32) -> u64 {

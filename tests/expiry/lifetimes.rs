@@ -468,3 +468,46 @@ fn g07_zero_expires_at_once_and_nothing_breaks() {
         assert_eq!(cache.get(&7), Some(6));
     }
 }
+
+#[test]
+fn g07_an_update_that_keeps_the_lifetime_leaves_the_hard_deadline_and_restarts_the_idle_time() {
+    let (cache, ticker) = timed(small().time_to_live(9 * S));
+    let keeps = ttl(10 * S).tti(6 * S).keep_lifetime();
+    assert_eq!(cache.insert_with(7, 0, keeps.clone()), Inserted::Added);
+    let about = || cache.metadata(&7).map(|about| (about.ttl, about.idle, about.remaining));
+    assert_eq!(about(), Some((Some(10 * S), Some(6 * S), Some(6 * S))), "nothing was there");
+    ticker.advance(5 * S);
+    assert_eq!(cache.insert_with(7, 1, ttl(S).keep_lifetime()), Inserted::Replaced);
+    assert_eq!(about(), Some((Some(5 * S), Some(6 * S), Some(5 * S))));
+    cache.set_lifetime(&7, Lifetime::After(3 * S));
+    let told = cache.compute(7, |_| Compute::PutWith(2, InsertOptions::new().keep_lifetime()));
+    assert_eq!((told, about()), (Computed::Replaced, Some((Some(3 * S), Some(6 * S), Some(3 * S)))));
+    cache.set_lifetime(&7, Lifetime::Never);
+    cache.insert_with(7, 3, ttl(S).keep_lifetime());
+    assert_eq!(about(), Some((None, Some(6 * S), Some(6 * S))));
+    ticker.advance(6 * S);
+    assert_eq!(cache.insert_with(7, 4, keeps), Inserted::Added, "what is dead leaves nothing");
+    assert_eq!(about(), Some((Some(10 * S), Some(6 * S), Some(6 * S))));
+    cache.insert_with(8, 0, InsertOptions::new().forever());
+    cache.insert_with(8, 1, ttl(S).keep_lifetime());
+    assert_eq!(remaining(&cache, 8), None, "it had none");
+}
+
+#[test]
+fn g06_g07_what_expires_while_it_is_written_over_ends_with_the_lifetime_it_had() {
+    let (cache, ticker) = timed(small());
+    cache.insert_with(7, 0, ttl(S));
+    ticker.advance(S - ns(1));
+    let told = cache.compute(7, |there| {
+        ticker.advance(ns(1));
+        Compute::PutWith(there.map_or(9, |old| old + 1), ttl(S).keep_lifetime())
+    });
+    // It was live when it was asked for; or, if the write has noticed that it is over, it was made anew.
+    let expected = match told {
+        Computed::Replaced => None,
+        _ => Some(9),
+    };
+    assert_eq!(cache.get(&7), expected, "{told:?}");
+    ticker.advance(S);
+    assert_eq!(cache.get(&7), None);
+}

@@ -637,6 +637,43 @@ fn g06_lifetimes_are_in_milliseconds_of_the_callers_clock() {
     assert_eq!(metadata(b"n").0, PINYON_MISS);
 }
 
+/// A clock of which every reading is a millisecond later.
+unsafe extern "C" fn ticking(at: *mut c_void) -> u64 {
+    // SAFETY: the test gave it an atomic.
+    unsafe { (*at.cast::<AtomicU64>()).fetch_add(1_000_000, SeqCst) }
+}
+
+#[test]
+fn g07_g16_a_counter_ends_when_it_would_have_ended_however_often_it_is_added_to() {
+    let time = AtomicU64::new(0);
+    let user = (&raw const time).cast_mut().cast();
+    let cache = create(&pinyon_options { clock: Some(ticking), clock_user: user, ..options() });
+    let second = pinyon_entry_options { ttl_ms: 1000, ..entry() };
+    let add = || {
+        let mut now = 0;
+        // SAFETY: all that is given is there.
+        let code = unsafe { pinyon_counter_add(cache.raw(), at(b"n"), 1, 1, 1, &second, &mut now) };
+        assert_eq!(code, PINYON_OK);
+        now
+    };
+    for _ in 0..5 {
+        assert_eq!(add(), 1, "made anew");
+        let made = time.load(SeqCst);
+        let mut last = 1;
+        while time.load(SeqCst) < made + 990_000_000 {
+            last += 1;
+            assert_eq!(add(), last);
+        }
+        // Over the deadline by steps of less than a call.
+        while time.load(SeqCst) < made + 1_000_000_000 {
+            add();
+        }
+        // SAFETY: all that is given is there.
+        let there = unsafe { pinyon_contains(cache.raw(), at(b"n"), 1) };
+        assert_eq!(there, PINYON_MISS, "it lived longer than it may");
+    }
+}
+
 #[test]
 fn g31_what_is_no_cache_is_found_out() {
     let nothing = [0u64; 64];

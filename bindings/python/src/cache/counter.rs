@@ -8,7 +8,6 @@ use crate::settings::Limit;
 use pinyon::{Computed, InsertOptions};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use std::time::Duration;
 
 impl Cache {
     /// Reads, changes and writes a number as one step: a write that comes between is seen, and the number changed anew.
@@ -41,10 +40,7 @@ impl Cache {
                 Some((_, about)) => {
                     let weighed = self.settings.weigher.is_some() || matches!(self.limit(), Limit::Bytes(_));
                     let weight = if weighed { self.weight(key, &next, None)? } else { None };
-                    InsertOptions::new()
-                        .ttl(about.ttl.unwrap_or(Duration::MAX))
-                        .tti(about.idle.unwrap_or(Duration::MAX))
-                        .weight(weight.unwrap_or(about.weight))
+                    InsertOptions::new().keep_lifetime().weight(weight.unwrap_or(about.weight))
                 }
             };
             let seen = there.map(|(value, _)| value);
