@@ -243,13 +243,16 @@ impl<K, V> Locked<'_, K, V> {
         }
         self.write.eras.write();
         let inherits = matches!(over, Some((_, _, Cause::Replaced)));
-        let kept = over.as_ref().filter(|_| draft.keeps && inherits);
-        let (deadline, now) = match kept {
-            None => (draft.deadline, draft.now),
-            Some((old, ..)) => self.shard.term_of(*old, draft.now),
+        let kept;
+        let draft = match &over {
+            Some((old, ..)) if draft.keeps && inherits => {
+                kept = self.shard.keep_term(*old, *draft);
+                &kept
+            }
+            _ => draft,
         };
-        if deadline != Deadline::NEVER || self.shard.dated {
-            self.shard.date(index, deadline, now, true);
+        if draft.deadline != Deadline::NEVER || self.shard.dated {
+            self.shard.date(index, draft.deadline, draft.now, true);
         }
         match over {
             None => self.add(hash, index, draft.weight),
@@ -264,8 +267,8 @@ impl<K, V> Locked<'_, K, V> {
         }
         self.write.tally.added += u64::from(!inherits);
         room.spend(draft.weight);
-        if deadline.at != NEVER {
-            self.write.wheel.schedule(index, deadline.at, now);
+        if draft.deadline.at != NEVER {
+            self.write.wheel.schedule(index, draft.deadline.at, draft.now);
         }
         true
     }
@@ -528,10 +531,12 @@ impl<K, V> Shard<K, V> {
         self.times(self.found(index))
     }
 
-    /// The deadline of an entry that is used at `now`, or later if it was; and when it is.
+    /// The draft with the deadline of the live entry that it is written over.
     #[cold]
-    fn term_of(&self, index: u32, now: u64) -> (Deadline, u64) {
-        self.times_of(index).map_or((Deadline::NEVER, now), |times| times.used(now))
+    fn keep_term<'w>(&self, old: u32, draft: Draft<'w>) -> Draft<'w> {
+        let (deadline, now) =
+            self.times_of(old).map_or((Deadline::NEVER, draft.now), |times| times.used(draft.now));
+        Draft { deadline, now, ..draft }
     }
 
     fn deadline_of(&self, index: u32) -> u64 {
