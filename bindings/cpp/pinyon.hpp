@@ -173,9 +173,15 @@ namespace detail {
 template <class T>
 inline constexpr bool is_text = std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view>;
 template <class T>
-inline constexpr bool is_shared = false;
+struct shared {
+    static const T* decode(std::string_view bytes) noexcept {
+        return bytes.size() == sizeof(T) ? reinterpret_cast<const T*>(bytes.data()) : nullptr;
+    }
+};
+
+/// Does the cache hold the pointer itself?
 template <class T>
-inline constexpr bool is_shared<std::shared_ptr<T>> = true;
+inline constexpr bool is_shared = std::is_base_of_v<shared<T>, codec<T>>;
 
 struct text {
     static std::string_view encode(std::string_view text) noexcept { return text; }
@@ -259,12 +265,7 @@ template <class T>
 struct codec<T, std::enable_if_t<std::is_trivially_copyable_v<T>>> : detail::plain<T> {};
 /// Shared pointers: only read as bytes, which lie where the pointer is.
 template <class T>
-struct codec<std::shared_ptr<T>> {
-    static const std::shared_ptr<T>* decode(std::string_view bytes) noexcept {
-        return bytes.size() == sizeof(std::shared_ptr<T>) ? reinterpret_cast<const std::shared_ptr<T>*>(bytes.data())
-                                                          : nullptr;
-    }
-};
+struct codec<std::shared_ptr<T>> : detail::shared<std::shared_ptr<T>> {};
 
 /// The value that a cache of such values holds as these bytes; nothing if they are no T. For what comes as bytes: from
 /// `handle::view`, and to `options::on_removed`.
@@ -526,7 +527,12 @@ public:
 #endif
 
     /// Another handle of the same value.
-    handle copy() const noexcept { return {pinyon_retain(handle_.get()), value_}; }
+    handle copy() const noexcept {
+        handle other(pinyon_retain(handle_.get()), value_);
+        // Of a value with very many handles it is one of a copy.
+        if (other) pinyon_handle_value(other.handle_.get(), &other.value_.data, &other.value_.size);
+        return other;
+    }
 
 private:
     struct releaser {
@@ -679,9 +685,9 @@ public:
     std::vector<std::optional<V>> get_many(const Keys& keys) const {
         const key_list all(keys);
         std::vector<pinyon_found> found(all.bytes.size());
-        pinyon_get_many(native(), all.bytes.data(), found.size(), found.data());
         std::vector<handle> handles;
-        handles.reserve(found.size());
+        handles.reserve(found.size());  // What throws comes before there is anything to be released.
+        pinyon_get_many(native(), all.bytes.data(), found.size(), found.data());
         for (pinyon_found& each : found) handles.emplace_back(each.handle, each.value);
         std::vector<std::optional<V>> values(found.size());
         for (std::size_t i = 0; i < found.size(); i++) {
@@ -716,7 +722,8 @@ public:
             return swap(key, {std::addressof(expected), sizeof expected}, value, how);
         } else {
             static_assert(!std::is_base_of_v<detail::plain<V>, codec<V>> ||
-                              std::has_unique_object_representations_v<V> || std::is_floating_point_v<V>,
+                              std::has_unique_object_representations_v<V> || std::is_same_v<V, float> ||
+                              std::is_same_v<V, double>,
                           "pinyon: equal values of this type can have unequal bytes: pass a handle of what is expected");
             const auto encoded = codec<V>::encode(expected);
             return swap(key, detail::bytes_of(encoded), value, how);
@@ -863,6 +870,11 @@ public:
         }
         if (got.token != 0 && code >= 0) {
             handle(got.handle, got.value);  // What is stale goes.
+            // The entry was removed while this thread loads it.
+            if (detail::lease::has(native(), detail::view(k))) {
+                pinyon_abandon(native(), got.token);
+                return status(PINYON_OWN_KEY);
+            }
             detail::lease lease(native(), got.token, detail::view(k));
             return bring(lease, std::forward<F>(load));
         }
@@ -984,7 +996,10 @@ private:
 
     status write(key_arg key, value_arg value, const detail::c_entry& options) const {
         if constexpr (detail::is_shared<V>) {
-            return status(with_key(pinyon_adopt, key, new V(value), sizeof(V), free_value, nullptr, options.get()));
+            const auto encoded = codec<K>::encode(key);
+            const auto k = detail::bytes_of(encoded);
+            return status(pinyon_adopt(native(), k.data, k.size, new V(value), sizeof(V), free_value, nullptr,
+                                       options.get()));
         } else {
             const auto encoded = codec<V>::encode(value);
             const auto v = detail::bytes_of(encoded);

@@ -145,6 +145,21 @@ void plain_types_and_codecs() {
     CHECK(users.for_each([&](const user&, const user&) { seen++; }) && seen == 1);
 }
 
+void handles_beyond_a_count_have_bytes_of_their_own() {
+    pinyon::handle last;
+    auto cache = made<std::string, std::string>();
+    cache.set("a", "one");
+    {
+        std::vector<pinyon::handle> many;
+        many.push_back(cache.get_handle("a"));
+        for (int i = 0; i < 40000; i++) many.push_back(many.front().copy());
+        last = many.back().copy();
+    }
+    CHECK(cache.remove("a"));
+    for (int i = 0; i < 100; i++) cache.set("b", "two");
+    CHECK(last.view() == "one");
+}
+
 void handles_keep_their_value() {
     pinyon::handle kept, copy;
     {
@@ -167,6 +182,7 @@ void handles_keep_their_value() {
     moved = {};
     std::thread([&] { CHECK(copy.view() == "one"); copy = {}; }).join();
     CHECK(!copy.copy());
+    handles_beyond_a_count_have_bytes_of_their_own();
 #if __cplusplus >= 202002L
     auto cache = made<std::string, std::int32_t>({.capacity = 10, .ttl = 1min});
     cache.set("n", 7, {.ttl = 5s, .tags = {"a", "b"}});
@@ -500,6 +516,12 @@ void loaders_say_more_than_a_value() {
         });
     });
     CHECK(code == PINYON_OWN_KEY && *outer == "f" && cache.get("e") == "f");
+    const auto removing = cache.get_or_load("h", [&] {
+        cache.remove("h");
+        code = cache.get_or_load("h", [] { return "within"; }).code();
+        return "without";
+    });
+    CHECK(code == PINYON_OWN_KEY && *removing == "without");
     CHECK(cache.stats().waiting == 0);
     auto other = made<std::string, std::string>();
     CHECK(*cache.get_or_load("g", [&] { return *other.get_or_load("g", [] { return "other"; }); }) == "other");
@@ -535,7 +557,29 @@ struct unreadable {
     std::string text;
 };
 
+struct unwritable {
+    std::string text;
+};
+
+struct own {
+    std::string text;
+};
+
 }  // namespace
+
+template <>
+struct pinyon::codec<unwritable> {
+    static std::string encode(const unwritable&) { throw std::logic_error("unwritable"); }
+    static unwritable decode(std::string_view bytes) { return {std::string(bytes)}; }
+};
+
+template <>
+struct pinyon::codec<std::shared_ptr<own>> {
+    static std::string encode(const std::shared_ptr<own>& value) { return value->text; }
+    static std::shared_ptr<own> decode(std::string_view bytes) {
+        return std::make_shared<own>(own{std::string(bytes)});
+    }
+};
 
 template <>
 struct pinyon::codec<unreadable> {
@@ -547,6 +591,12 @@ struct pinyon::codec<unreadable> {
 };
 
 namespace {
+
+void a_codec_of_the_users_goes_before_that_of_shared_pointers() {
+    pinyon::cache<int, std::shared_ptr<own>> cache(sized(10));
+    CHECK(cache.set(1, std::make_shared<own>(own{"text"})) && cache.get(1).value()->text == "text");
+    CHECK(cache.get_handle(1).view() == "text");
+}
 
 void exceptions_are_passed_on() {
     CHECK(throws<pinyon::error>([] { text_cache cache{pinyon::options{}}; }));
@@ -571,6 +621,11 @@ void exceptions_are_passed_on() {
     codecs.set(2, {"bad"});
     CHECK(throws<std::logic_error>([&] { codecs.get_many({1, 2, 1}); }));
     CHECK(throws<std::logic_error>([&] { codecs.for_each([](int, const unreadable&) {}); }));
+
+    counted::alive = 0;
+    pinyon::cache<unwritable, std::shared_ptr<counted>> keyless(sized(10));
+    CHECK(throws<std::logic_error>([&] { keyless.set({"a"}, std::make_shared<counted>(1)); }));
+    CHECK(counted::alive == 0);
 
     auto options = sized(10);
     options.ttl = 1h;
@@ -632,6 +687,7 @@ int main() {
     loaders_say_more_than_a_value();
 #ifdef __cpp_exceptions
     exceptions_are_passed_on();
+    a_codec_of_the_users_goes_before_that_of_shared_pointers();
     a_failed_load_goes_on_with_the_next();
 #endif
     std::printf("C++ %ld: %d checks passed\n", __cplusplus, checks.load());
