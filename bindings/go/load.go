@@ -284,6 +284,7 @@ func (b *Bytes) BulkLoad(ctx context.Context, keys []string, load func(ctx conte
 		if seen[key] {
 			continue
 		}
+		key = strings.Clone(key) // which may be a Key, and is kept by loads that go on
 		seen[key] = true
 		a, c := e.acquire(key, forever, 0, []byte{})
 		switch c {

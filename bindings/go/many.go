@@ -14,7 +14,8 @@ func (b *Bytes) MGet(keys []string) [][]byte {
 		sum += len(value)
 	}
 	own := make([]byte, 0, sum)
-	if len(buffer) == sum {
+	// With marks of what is not there, which are no values, the buffer has other bytes too.
+	if b.mark == nil && len(buffer) == sum {
 		own = append(own, buffer...)
 	} else {
 		for _, value := range values {

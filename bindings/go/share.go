@@ -17,8 +17,8 @@ func (b *Bytes) Shared(use func(cache unsafe.Pointer)) error {
 	if e == nil {
 		return ErrClosed
 	}
+	defer runtime.KeepAlive(e) // the cache is freed with it, not with b
 	use(unsafe.Pointer(e.cache))
-	runtime.KeepAlive(b)
 	return nil
 }
 
