@@ -392,6 +392,42 @@ func TestAKeyMayChangeAfterTheCall(t *testing.T) {
 	}
 }
 
+func TestKeysOfABulkLoadMayChangeAfterTheCall(t *testing.T) {
+	b := made(t)
+	key := []byte("first")
+	found, err := b.BulkLoad(context.Background(), []string{Key(key)}, func(_ context.Context, missing []string) (map[string][]byte, error) {
+		copy(key, "other")
+		return map[string][]byte{"first": []byte(missing[0])}, nil
+	})
+	copy(key, "third")
+	if err != nil || string(found["first"]) != "first" {
+		t.Fatal(found, err)
+	}
+	wants(t, b, "first", "first")
+}
+
+func TestG23MarksAreNoValuesOfMany(t *testing.T) {
+	b := made(t, WithCapacity(100), WithNegativeTTL(time.Minute))
+	long := strings.Repeat("b", 1000)
+	set(t, b, "a", strings.Repeat("a", len(b.mark)))
+	set(t, b, "b", long)
+	_, err := b.GetOrLoad(context.Background(), "c", func(context.Context) ([]byte, error) { return nil, ErrNotFound })
+	if !errors.Is(err, ErrNotFound) {
+		t.Fatal(err)
+	}
+	values, _ := b.MGetInto([]string{"a", "b", "c"}, nil, make([]byte, 0, 512))
+	if string(values[0]) != strings.Repeat("a", len(b.mark)) || string(values[1]) != long || values[2] != nil {
+		t.Fatal(values)
+	}
+	// Of rooms of every size.
+	for range 4 {
+		values = b.MGet([]string{"a", "b", "c"})
+		if string(values[0]) != strings.Repeat("a", len(b.mark)) || string(values[1]) != long || values[2] != nil {
+			t.Fatal(values)
+		}
+	}
+}
+
 func TestBulkLoad(t *testing.T) {
 	b := made(t, WithCapacity(100), WithNegativeTTL(time.Minute))
 	set(t, b, "a", "A")
