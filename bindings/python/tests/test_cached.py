@@ -816,3 +816,35 @@ def of_this_module(n):
 def test_a_decorated_function_is_pickled_and_copied_by_name():
     assert pickle.loads(pickle.dumps(of_this_module)) is of_this_module
     assert copy.copy(of_this_module) is of_this_module and copy.deepcopy(of_this_module) is of_this_module
+
+
+def test_functions_of_one_name_do_not_share_results_in_a_cache():
+    shared = Cache(100)
+    one, two = cached(lambda n: n + 1, cache=shared), cached(lambda n: n + 2, cache=shared)
+    assert (one(1), two(1)) == (2, 3)
+
+    def adds(what):
+        @cached(cache=shared)
+        def add(n):
+            return n + what
+
+        return add
+
+    assert (adds(10)(1), adds(20)(1)) == (11, 21)
+
+
+def test_g18_threads_that_meet_an_instance_give_it_one_cache():
+    class Counts:
+        n = 0
+
+        @cached(maxsize=10)
+        def next(self):
+            self.n += 1
+            time.sleep(0.001)
+            return self.n
+
+    with switching(1e-6):
+        for _ in range(100):
+            counts = Counts()
+            run_threads(*[functools.partial(lambda it: it.next(), counts)] * 4)
+            assert counts.n == 1

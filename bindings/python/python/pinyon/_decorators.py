@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import math
 import random
 import types
@@ -195,8 +196,24 @@ class _Methods:
                 f"a cached method keeps a cache for each instance as long as that lives, so it needs weak references: "
                 f"add '__weakref__' to the __slots__ of {kind}"
             ) from None
-        of[number] = made = (ref, self._make(ref))
-        return made
+        made = (ref, self._make(ref))
+        # Of threads that meet an instance at the same time one brings its cache. No lock: to make one may run the code of others.
+        there = of.setdefault(number, made)
+        if there[0]() is not instance:
+            of[number] = there = made
+        return there
+
+
+#: Numbers for functions that share their names with others.
+_numbers = itertools.count(1)
+
+
+def _prefix(function: Callable[..., Any]) -> str:
+    """What tells the results of a function from those of others in one cache."""
+    name = getattr(function, "__qualname__", None)
+    if name is None or "<lambda>" in name or "<locals>" in name:
+        name = f"{name or repr(function)}#{next(_numbers)}"
+    return f"{getattr(function, '__module__', None)}.{name}"
 
 
 @overload
@@ -296,13 +313,10 @@ def cached(  # type: ignore[misc]  # What `Unpack` stands for is spelled out.
         if not callable(function):
             raise TypeError(f"cached decorates functions, not {type(function).__name__}")
         is_async = inspect.iscoroutinefunction(function)
-        shared = cache is not None
+        prefix = _prefix(function) if cache is not None else None
 
         def make(instance: weakref.ref[Any] | None = None, binder: _Methods | None = None) -> _core.Cached[..., Any]:
             home = cache if cache is not None else new_cache()
-            prefix = None
-            if shared:
-                prefix = f"{function.__module__}.{getattr(function, '__qualname__', repr(function))}"
             made = _core.Cached(
                 home,
                 function,
@@ -321,7 +335,7 @@ def cached(  # type: ignore[misc]  # What `Unpack` stands for is spelled out.
             return made
 
         # With a cache of the user's, or keys of the user's making, methods are told apart by their `self`.
-        return make(binder=None if shared or key is not None else _Methods(make))
+        return make(binder=None if cache is not None or key is not None else _Methods(make))
 
     return decorate if function is None else decorate(function)
 
