@@ -174,9 +174,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         if !shard.is_current(found) {
             return false;
         }
-        let timed = found.entry.is_timed();
-        let now = if timed { store.time.now() } else { 0 };
-        if timed && !shard.is_unexpired(found, now) {
+        let now = found.entry.is_timed().then(|| store.time.now());
+        if now.is_some_and(|now| !shard.is_unexpired(found, now)) {
             return false;
         }
         if !found.entry.is_hot() {
@@ -188,16 +187,16 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         true
     }
 
-    /// What a read at `now` does to the lifetime of its entry.
+    /// What a read does to the lifetime of its entry; `now`, if it had one when the read found it. (It may have been given one since.)
     #[inline(never)]
-    fn after_read(&self, hash: Bits, shard: &Shard<K, V>, found: Found<'_, K, V>, now: u64) {
+    fn after_read(&self, hash: Bits, shard: &Shard<K, V>, found: Found<'_, K, V>, now: Option<u64>) {
         let store = &self.inner.store;
         let times = shard.times(found);
-        if let Some(times) = times {
+        if let (Some(times), Some(now)) = (times, now) {
             times.access(now);
         }
         let Some(rule) = &self.inner.rule else { return };
-        let now = if times.is_some() { now } else { store.start_time() };
+        let now = now.unwrap_or_else(|| store.start_time());
         let deadline = times.map_or(Deadline::NEVER, |times| times.deadline());
         let answer = rule.after_read(&found.entry.key, &found.entry.value, remaining(deadline.hard, now));
         if answer != Lifetime::Default {
