@@ -274,10 +274,12 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Seat<'c, K, V, S> {
     }
 
     fn ask(&mut self, waker: Option<&Waker>) -> Turn<V> {
+        // Of the turn before; its drop may panic, when a lead that this turn gives would be lost.
+        drop(std::mem::take(&mut self.spent));
         self.asked = self.cache.inner.store.time.now();
         let me = sync::this_thread();
         let (turn, spent) = self.loading.flight.poll(&mut self.ticket, waker, me, Moment::now());
-        let _old = std::mem::replace(&mut self.spent, spent);
+        self.spent = spent;
         if matches!(turn, Turn::Gone) {
             self.cache.inner.store.flights.remove(self.hash, &self.loading);
         }
