@@ -60,11 +60,14 @@ template class pinyon::cache<int, std::string_view>;                            
 auto a(pinyon::cache<int, pointer>& c) { return c.reserve(1, 1); }                         // says: is not made of bytes
 auto b(pinyon::cache<int, int>& c) { return c.counter_add(1, 1); }                         // says: counters are std::int64_t
 auto c(pinyon::cache<int, padded>& c) { return c.compare_and_swap(1, padded(), {}); }      // says: pass a handle
-auto d(pinyon::cache<long, int>& c) { return c.get_many(std::vector<int>{1}); }            // says: stay where they are
+auto d(pinyon::cache<int, long double>& c) { return c.compare_and_swap(1, 1.0L, 2.0L); }   // says: pass a handle
+auto e(pinyon::cache<long, int>& c) { return c.get_many(std::vector<int>{1}); }            // says: stay where they are
 CPP
 # shellcheck disable=SC2086
 g++ -std=c++17 -fsyntax-only $strict "$out/wrong.cpp" 2>"$out/wrong" && { echo "it compiles"; exit 1; }
 sed -n 's/.* says: //p' "$out/wrong.cpp" | while read -r text; do
-    grep -q "error: static assertion failed.*$text" "$out/wrong" || { cat "$out/wrong"; echo "no error says '$text'"; exit 1; }
+    # As often as there are lines that say so.
+    [ "$(grep -c "error: static assertion failed.*$text" "$out/wrong")" -eq "$(grep -c "says: $text" "$out/wrong.cpp")" ] ||
+        { cat "$out/wrong"; echo "not each that should says '$text'"; exit 1; }
     echo "$text"
 done

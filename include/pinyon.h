@@ -858,7 +858,8 @@ int32_t pinyon_get_into(const pinyon_cache *cache,
 int32_t pinyon_handle_value(const pinyon_handle *handle, const void **data, size_t *size);
 
 /**
- * Another handle of the same value, to be released on its own; NULL of NULL.
+ * Another handle of the same value, to be released on its own; NULL of NULL. A value that very many hold is copied, so
+ * the bytes of this handle may lie elsewhere: ask `pinyon_handle_value`.
  *
  * Threads: any. Blocks: no. Calls back: no.
  */
@@ -1233,7 +1234,8 @@ int32_t pinyon_next_page(const pinyon_cache *cache,
 void pinyon_items_release(pinyon_item *items, size_t count);
 
 /**
- * A handle of the value of an item, to be released on its own; NULL of an item that was released.
+ * A handle of the value of an item, to be released on its own; NULL of an item that was released. Its bytes may lie
+ * elsewhere than the item's: ask `pinyon_handle_value`.
  *
  * Threads: any. Blocks: no. Calls back: no.
  */

@@ -155,7 +155,7 @@ private:
 /// - `std::shared_ptr<T>`, as values only: the cache holds the pointer itself, and what it points at lives until it has
 ///   left the cache and nobody else has it. Where the capacity is bytes, give its weight.
 ///
-/// For another type, specialise it; for one of the types above that goes before the codec that is there:
+/// For another type, specialise it; for one of the types above, but text, that goes before the codec that is there:
 ///
 ///     template <>
 ///     struct pinyon::codec<user> {
@@ -172,6 +172,8 @@ namespace detail {
 
 template <class T>
 inline constexpr bool is_text = std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view>;
+
+/// Of a shared pointer, which only is read as bytes: they lie where it is.
 template <class T>
 struct shared {
     static const T* decode(std::string_view bytes) noexcept {
@@ -526,7 +528,7 @@ public:
     std::span<const std::byte> bytes() const noexcept { return {static_cast<const std::byte*>(data()), size()}; }
 #endif
 
-    /// Another handle of the same value.
+    /// Another handle of the same value, which may have bytes of its own: its `data` says where.
     handle copy() const noexcept {
         handle other(pinyon_retain(handle_.get()), value_);
         // Of a value with very many handles it is one of a copy.

@@ -111,7 +111,8 @@ pub unsafe extern "C" fn pinyon_items_release(items: *mut pinyon_item, count: us
     }
 }
 
-/// A handle of the value of an item, to be released on its own; NULL of an item that was released.
+/// A handle of the value of an item, to be released on its own; NULL of an item that was released. Its bytes may lie
+/// elsewhere than the item's: ask `pinyon_handle_value`.
 ///
 /// Threads: any. Blocks: no. Calls back: no.
 ///

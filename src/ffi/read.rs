@@ -242,7 +242,8 @@ pub unsafe extern "C" fn pinyon_handle_value(
     })
 }
 
-/// Another handle of the same value, to be released on its own; NULL of NULL.
+/// Another handle of the same value, to be released on its own; NULL of NULL. A value that very many hold is copied, so
+/// the bytes of this handle may lie elsewhere: ask `pinyon_handle_value`.
 ///
 /// Threads: any. Blocks: no. Calls back: no.
 ///

@@ -202,6 +202,20 @@ fn g27_a_handle_outlives_removal_overwriting_and_the_cache() {
     thread::spawn(move || drop(again)).join().expect("released on another thread");
 }
 
+/// More hold a small value than its count has room for: then a handle has a copy, and says where.
+#[test]
+fn g27_a_handle_of_a_value_that_very_many_hold_says_where_its_bytes_are() {
+    let cache = create(&options());
+    assert_eq!(cache.set(b"a", b"first"), PINYON_OK);
+    let first = cache.get(b"a").expect("there");
+    // SAFETY: held.
+    let mut all: Vec<Held> = (0..1 << 15).map(|_| Held(unsafe { pinyon_retain(first.0) })).collect();
+    let last = all.pop().expect("there are many");
+    assert_ne!(last.bytes().as_ptr(), first.bytes().as_ptr(), "a copy");
+    drop((first, all, cache));
+    assert_eq!(last.bytes(), b"first");
+}
+
 /// Counts the values of one test by its place.
 unsafe extern "C" fn count(_: *mut c_void, _: usize, user: *mut c_void) {
     // SAFETY: the test gives a counter that outlives it.

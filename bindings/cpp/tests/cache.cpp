@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <new>
 #include <set>
 #include <thread>
 
@@ -565,7 +566,24 @@ struct own {
     std::string text;
 };
 
+// How many more times this thread is given memory; negative: always.
+thread_local int memory_left = -1;
+
+void* take_memory(std::size_t size) {
+    if (memory_left == 0) throw std::bad_alloc();
+    if (memory_left > 0) memory_left--;
+    if (void* memory = std::malloc(size)) return memory;
+    throw std::bad_alloc();
+}
+
 }  // namespace
+
+void* operator new(std::size_t size) { return take_memory(size); }
+void* operator new[](std::size_t size) { return take_memory(size); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 template <>
 struct pinyon::codec<unwritable> {
@@ -596,6 +614,21 @@ void a_codec_of_the_users_goes_before_that_of_shared_pointers() {
     pinyon::cache<int, std::shared_ptr<own>> cache(sized(10));
     CHECK(cache.set(1, std::make_shared<own>(own{"text"})) && cache.get(1).value()->text == "text");
     CHECK(cache.get_handle(1).view() == "text");
+
+    // In every write, and as a key.
+    const auto called = [](const char* text) { return std::make_shared<own>(own{text}); };
+    pinyon::cache<std::shared_ptr<own>, std::shared_ptr<own>> both(sized(10));
+    const auto is = [&](const char* key, const char* text) {
+        const auto there = both.get(called(key));
+        return there && (*there)->text == text && both.get_handle(called(key)).view() == text;
+    };
+    CHECK(both.set(called("a"), called("1")) && is("a", "1"));
+    CHECK(both.compare_and_swap(called("a"), called("1"), called("2")) && is("a", "2"));
+    CHECK(both.set_many({{called("b"), called("3")}})[0] == PINYON_OK && is("b", "3"));
+    CHECK((*both.get_or_load(called("c"), [&] { return called("4"); }))->text == "4" && is("c", "4"));
+    auto room = both.reserve(called("d"), 1);
+    room->data()[0] = '5';
+    CHECK(room->commit() && is("d", "5"));
 }
 
 void exceptions_are_passed_on() {
@@ -637,6 +670,41 @@ void exceptions_are_passed_on() {
         cache.get_or_load("own", [&] { return cache.get_or_load("own", [] { return ""; }).value(); });
     }));
     CHECK(!cache.contains("own") && *cache.get_or_load("own", [] { return "again"; }) == "again");
+}
+
+// Whichever allocation of a call fails, what it held is given back.
+void memory_that_ends_takes_nothing_along() {
+    using pointer = std::shared_ptr<counted>;
+    const auto held = std::make_shared<counted>(1);
+    {
+        auto options = sized(100);
+        options.removal_queue = 100;
+        const pinyon::cache<std::string, pointer> cache(options);
+        const std::string a(100, 'a'), b(100, 'b'), c(100, 'c');
+        const std::vector<std::pair<std::string, pointer>> pairs{{a, held}, {b, held}, {c, held}};
+        pinyon::entry_options tagged;
+        tagged.tags = {a, b};
+        const auto each = [](auto&& call) {
+            int failed = 0;
+            for (bool done = false; !done; failed += !done) {
+                memory_left = failed;
+                done = !throws<std::bad_alloc>(call);
+                memory_left = -1;
+            }
+            return failed;
+        };
+        CHECK(each([&] { cache.set(a, held, tagged); }) > 1);
+        CHECK(each([&] { cache.set_many(pairs, tagged); }) > 5);
+        CHECK(each([&] { cache.get_many({a, b, c}); }) > 3);
+        CHECK(each([&] { cache.for_each([](std::string_view, const pointer&) {}); }) > 0);
+        CHECK(each([&] { cache.compare_and_swap(a, held, held); }) > 0);
+        CHECK(each([&] {
+            cache.remove(c);
+            cache.get_or_load(c, [&] { return pinyon::loaded<pointer>{held, tagged}; });
+        }) > 3);
+        CHECK(each([&] { cache.poll_removals([](std::string_view, const pointer&, pinyon::cause) {}); }) > 0);
+    }
+    CHECK(held.use_count() == 1);
 }
 
 // Each caller's own loader fails, but for one: each of those who failed gets its own exception, the others the value.
@@ -688,6 +756,7 @@ int main() {
 #ifdef __cpp_exceptions
     exceptions_are_passed_on();
     a_codec_of_the_users_goes_before_that_of_shared_pointers();
+    memory_that_ends_takes_nothing_along();
     a_failed_load_goes_on_with_the_next();
 #endif
     std::printf("C++ %ld: %d checks passed\n", __cplusplus, checks.load());
