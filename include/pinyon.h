@@ -14,10 +14,15 @@
  * of the caller's functions may run inside of a call. None of them runs under a lock; all may call the cache (but for
  * the clock); none may throw or jump out.
  *
- * The library starts no threads, and keeps nothing beside its caches but the last error of each thread. A child of a fork
- * may make caches, and use those that no other thread was writing to at the moment of the fork; of another one a write may
- * wait for ever for a thread that is not there. Unloading the library does nothing: it stays. Where the system gives no memory for the tables of
- * a cache, which are small beside its values, the process is ended.
+ * The library starts no threads, and keeps nothing beside its caches but the last error of each thread. A child of a
+ * fork may make caches, and use those that no other thread was in a call on at the moment of the fork, but for reads
+ * (pinyon_get, pinyon_get_copy, pinyon_get_into, pinyon_get_many, pinyon_visit, pinyon_contains, pinyon_get_metadata);
+ * on another one a call may wait for ever for a thread that is not there. Unloading the library does nothing: it stays.
+ *
+ * Where the system gives no memory for a value, or for a key that is written with one, the code is PINYON_ERR_MEMORY.
+ * Where it gives none for what is small beside the values (the tables of a cache, what pinyon_create makes, the key of
+ * a load or of a counter, tags, the lists of a call of many, the copy of a small value that very many hold), the process
+ * is ended.
  */
 
 #ifndef PINYON_H
@@ -777,7 +782,7 @@ int32_t pinyon_set_capacity(const pinyon_cache *cache, uint64_t capacity);
  * Evicts entries until what is left weighs no more than `weight` (entries, bytes or weight, as the capacity is),
  * for a moment when memory is short; the capacity stays. How many it evicted is in `*evicted`, which may be NULL.
  *
- * Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
+ * Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
  * Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors.
  */
 int32_t pinyon_shrink(const pinyon_cache *cache, uint64_t weight, uint64_t *evicted);
@@ -787,7 +792,8 @@ int32_t pinyon_shrink(const pinyon_cache *cache, uint64_t weight, uint64_t *evic
  * invalidated, and ends leases whose time is over. For idle moments, and for caches that are written seldom.
  *
  * Returns `PINYON_OK` if nothing is left to do, `PINYON_MORE`, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
- * Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors.
+ * Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors,
+ * `clock`.
  */
 int32_t pinyon_maintain(const pinyon_cache *cache, size_t budget);
 
@@ -795,7 +801,8 @@ int32_t pinyon_maintain(const pinyon_cache *cache, size_t budget);
  * Fills `*stats`. A library that knows fewer fields than the caller leaves the others 0.
  *
  * Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
- * Threads: any. Blocks: for writers' short critical sections, shard by shard. Calls back: no.
+ * Threads: any. Blocks: for writers' short critical sections, shard by shard. Calls back: the destructor of a loaded
+ * value, if all who waited for it have left meanwhile.
  */
 int32_t pinyon_get_stats(const pinyon_cache *cache, pinyon_stats *stats);
 
@@ -806,7 +813,8 @@ int32_t pinyon_get_stats(const pinyon_cache *cache, pinyon_stats *stats);
  * Returns `PINYON_OK`, `PINYON_MISS`, `PINYON_TOO_SMALL`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`,
  * `PINYON_ERR_HANDLE`.
  * Touches: counts a hit or a miss, is a use, restarts the idle time.
- * Threads: any. Blocks: no. Calls back: no.
+ * Threads: any. Blocks: no. Calls back: `clock`; of a value above 64 KiB also its
+ * destructor, if it has left the cache meanwhile.
  */
 int32_t pinyon_get_copy(const pinyon_cache *cache,
                         const void *key,
@@ -822,7 +830,7 @@ int32_t pinyon_get_copy(const pinyon_cache *cache,
  *
  * Returns `PINYON_OK`, `PINYON_MISS`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
  * Touches: counts a hit or a miss, is a use, restarts the idle time.
- * Threads: any; the handle may be used and released on any. Blocks: no. Calls back: no.
+ * Threads: any; the handle may be used and released on any. Blocks: no. Calls back: `clock`.
  */
 int32_t pinyon_get(const pinyon_cache *cache,
                    const void *key,
@@ -838,7 +846,8 @@ int32_t pinyon_get(const pinyon_cache *cache,
  *
  * Returns `PINYON_OK`, `PINYON_MISS`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
  * Touches: counts a hit or a miss, is a use, restarts the idle time.
- * Threads: any; the handle may be used and released on any. Blocks: no. Calls back: no.
+ * Threads: any; the handle may be used and released on any. Blocks: no. Calls back: `clock`; of
+ * a value above 64 KiB also its destructor, if it was copied and has left the cache meanwhile.
  */
 int32_t pinyon_get_into(const pinyon_cache *cache,
                         const void *key,
@@ -852,7 +861,7 @@ int32_t pinyon_get_into(const pinyon_cache *cache,
 /**
  * Where the value of a handle is, and its size; each may be NULL. Good until the handle is released.
  *
- * Returns `PINYON_OK`, `PINYON_ERR_NULL`.
+ * Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`.
  * Threads: any. Blocks: no. Calls back: no.
  */
 int32_t pinyon_handle_value(const pinyon_handle *handle, const void **data, size_t *size);
@@ -877,8 +886,8 @@ void pinyon_release(pinyon_handle *handle);
  *
  * Returns `PINYON_OK`, `PINYON_MISS`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
  * Touches: counts a hit or a miss, is a use, restarts the idle time.
- * Threads: any. Blocks: no. Calls back: `visitor`, which may call the cache. While it runs, what leaves the cache
- * stays in memory.
+ * Threads: any. Blocks: no. Calls back: `clock`, and `visitor`, which may call the cache. While that runs, what
+ * leaves the cache stays in memory.
  */
 int32_t pinyon_visit(const pinyon_cache *cache, const void *key, size_t key_size, pinyon_visitor visitor, void *user);
 
@@ -886,7 +895,7 @@ int32_t pinyon_visit(const pinyon_cache *cache, const void *key, size_t key_size
  * Is there a value?
  *
  * Returns `PINYON_OK` if there is, `PINYON_MISS`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
- * Touches: nothing. Threads: any. Blocks: no. Calls back: no.
+ * Touches: nothing. Threads: any. Blocks: no. Calls back: `clock`.
  */
 int32_t pinyon_contains(const pinyon_cache *cache, const void *key, size_t key_size);
 
@@ -894,7 +903,7 @@ int32_t pinyon_contains(const pinyon_cache *cache, const void *key, size_t key_s
  * What is known of an entry beside its value.
  *
  * Returns `PINYON_OK`, `PINYON_MISS`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
- * Touches: nothing. Threads: any. Blocks: no. Calls back: no.
+ * Touches: nothing. Threads: any. Blocks: no. Calls back: `clock`.
  */
 int32_t pinyon_get_metadata(const pinyon_cache *cache, const void *key, size_t key_size, pinyon_metadata *metadata);
 
@@ -1081,7 +1090,7 @@ int32_t pinyon_invalidate_all(const pinyon_cache *cache);
  * Outdates every entry that has this tag, as `pinyon_invalidate_all` does all.
  *
  * Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
- * Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors.
+ * Threads: any. Blocks: for other writers' short critical sections. Calls back: no.
  */
 int32_t pinyon_invalidate_tag(const pinyon_cache *cache, const void *tag, size_t tag_size);
 
@@ -1143,7 +1152,8 @@ int32_t pinyon_remove_many(const pinyon_cache *cache, const pinyon_bytes *keys, 
  *
  * Returns `PINYON_OK` with a value, `PINYON_LEAD` with a token, `PINYON_WAIT` with a ticket, `PINYON_STALE` with a
  * value and perhaps a token, `PINYON_OWN_KEY`; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
- * Touches: as `pinyon_get`. Threads: any. Blocks: no. Calls back: `clock`.
+ * Touches: as `pinyon_get`. Threads: any. Blocks: no. Calls back: `clock`, destructors (of what was brought for tickets
+ * whose time is over).
  */
 int32_t pinyon_acquire(const pinyon_cache *cache,
                        const void *key,
@@ -1185,7 +1195,7 @@ int32_t pinyon_complete_adopted(const pinyon_cache *cache,
  * Gives a lease up: one of those who wait, or the next who asks, loads in place of its holder.
  *
  * Returns `PINYON_OK`, `PINYON_LAPSED`, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
- * Threads: any. Blocks: no. Calls back: no.
+ * Threads: any. Blocks: no. Calls back: `clock`.
  */
 int32_t pinyon_abandon(const pinyon_cache *cache, uint64_t token);
 
@@ -1195,8 +1205,8 @@ int32_t pinyon_abandon(const pinyon_cache *cache, uint64_t token);
  *
  * Returns `PINYON_OK` with the value, which is the caller's whether or not it was stored; `PINYON_LEAD` with a
  * token, if the one who was loading has failed; `PINYON_TIMED_OUT`, then the ticket is good for another wait;
- * `PINYON_LAPSED`: acquire again; `PINYON_OWN_KEY`; `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
- * Threads: any. Blocks: yes. Calls back: `clock`.
+ * `PINYON_LAPSED`: acquire again; `PINYON_OWN_KEY`; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
+ * Threads: any. Blocks: yes. Calls back: as `pinyon_acquire`.
  */
 int32_t pinyon_wait(const pinyon_cache *cache, uint64_t ticket, uint64_t timeout_ms, pinyon_acquired *acquired);
 
@@ -1204,7 +1214,8 @@ int32_t pinyon_wait(const pinyon_cache *cache, uint64_t ticket, uint64_t timeout
  * Gives a ticket back that will not be waited with.
  *
  * Returns `PINYON_OK`, `PINYON_LAPSED`, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
- * Threads: any. Blocks: no. Calls back: no.
+ * Threads: any. Blocks: no. Calls back: the destructor of a value that was brought
+ * for it, if nobody else holds that.
  */
 int32_t pinyon_leave(const pinyon_cache *cache, uint64_t ticket);
 
@@ -1217,7 +1228,8 @@ int32_t pinyon_leave(const pinyon_cache *cache, uint64_t ticket);
  * Returns `PINYON_OK`; `PINYON_END` with the last page, and after it; `PINYON_TOO_SMALL` if more entries share a
  * hash than there is room, then their number is in `*count` (with room for 16 it does not happen by chance);
  * `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
- * Touches: nothing. Threads: any. Blocks: no. Calls back: `clock`.
+ * Touches: nothing. Threads: any. Blocks: no. Calls back: `clock`; destructors, where it is too small, of what has left
+ * the cache meanwhile.
  */
 int32_t pinyon_next_page(const pinyon_cache *cache,
                          uint64_t *cursor,

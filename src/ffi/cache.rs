@@ -372,7 +372,7 @@ pub unsafe extern "C" fn pinyon_set_capacity(cache: *const pinyon_cache, capacit
 /// Evicts entries until what is left weighs no more than `weight` (entries, bytes or weight, as the capacity is),
 /// for a moment when memory is short; the capacity stays. How many it evicted is in `*evicted`, which may be NULL.
 ///
-/// Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
+/// Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
 /// Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors.
 ///
 /// # Safety
@@ -391,7 +391,8 @@ pub unsafe extern "C" fn pinyon_shrink(cache: *const pinyon_cache, weight: u64, 
 /// invalidated, and ends leases whose time is over. For idle moments, and for caches that are written seldom.
 ///
 /// Returns `PINYON_OK` if nothing is left to do, `PINYON_MORE`, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
-/// Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors.
+/// Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors,
+/// `clock`.
 ///
 /// # Safety
 ///
@@ -467,7 +468,8 @@ unsafe impl Growing for pinyon_stats {}
 /// Fills `*stats`. A library that knows fewer fields than the caller leaves the others 0.
 ///
 /// Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
-/// Threads: any. Blocks: for writers' short critical sections, shard by shard. Calls back: no.
+/// Threads: any. Blocks: for writers' short critical sections, shard by shard. Calls back: the destructor of a loaded
+/// value, if all who waited for it have left meanwhile.
 ///
 /// # Safety
 ///

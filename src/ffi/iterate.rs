@@ -48,7 +48,8 @@ impl pinyon_item {
 /// Returns `PINYON_OK`; `PINYON_END` with the last page, and after it; `PINYON_TOO_SMALL` if more entries share a
 /// hash than there is room, then their number is in `*count` (with room for 16 it does not happen by chance);
 /// `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
-/// Touches: nothing. Threads: any. Blocks: no. Calls back: `clock`.
+/// Touches: nothing. Threads: any. Blocks: no. Calls back: `clock`; destructors, where it is too small, of what has left
+/// the cache meanwhile.
 ///
 /// # Safety
 ///

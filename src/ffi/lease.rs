@@ -69,7 +69,8 @@ fn with_token(token: Token) -> pinyon_acquired {
 ///
 /// Returns `PINYON_OK` with a value, `PINYON_LEAD` with a token, `PINYON_WAIT` with a ticket, `PINYON_STALE` with a
 /// value and perhaps a token, `PINYON_OWN_KEY`; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
-/// Touches: as `pinyon_get`. Threads: any. Blocks: no. Calls back: `clock`.
+/// Touches: as `pinyon_get`. Threads: any. Blocks: no. Calls back: `clock`, destructors (of what was brought for tickets
+/// whose time is over).
 ///
 /// # Safety
 ///
@@ -195,7 +196,7 @@ pub unsafe extern "C" fn pinyon_complete_adopted(
 /// Gives a lease up: one of those who wait, or the next who asks, loads in place of its holder.
 ///
 /// Returns `PINYON_OK`, `PINYON_LAPSED`, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
-/// Threads: any. Blocks: no. Calls back: no.
+/// Threads: any. Blocks: no. Calls back: `clock`.
 ///
 /// # Safety
 ///
@@ -216,8 +217,8 @@ pub unsafe extern "C" fn pinyon_abandon(cache: *const pinyon_cache, token: u64) 
 ///
 /// Returns `PINYON_OK` with the value, which is the caller's whether or not it was stored; `PINYON_LEAD` with a
 /// token, if the one who was loading has failed; `PINYON_TIMED_OUT`, then the ticket is good for another wait;
-/// `PINYON_LAPSED`: acquire again; `PINYON_OWN_KEY`; `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
-/// Threads: any. Blocks: yes. Calls back: `clock`.
+/// `PINYON_LAPSED`: acquire again; `PINYON_OWN_KEY`; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
+/// Threads: any. Blocks: yes. Calls back: as `pinyon_acquire`.
 ///
 /// # Safety
 ///
@@ -251,7 +252,8 @@ pub unsafe extern "C" fn pinyon_wait(
 /// Gives a ticket back that will not be waited with.
 ///
 /// Returns `PINYON_OK`, `PINYON_LAPSED`, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
-/// Threads: any. Blocks: no. Calls back: no.
+/// Threads: any. Blocks: no. Calls back: the destructor of a value that was brought
+/// for it, if nobody else holds that.
 ///
 /// # Safety
 ///

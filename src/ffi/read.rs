@@ -113,7 +113,8 @@ impl Buffer {
 /// Returns `PINYON_OK`, `PINYON_MISS`, `PINYON_TOO_SMALL`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`,
 /// `PINYON_ERR_HANDLE`.
 /// Touches: counts a hit or a miss, is a use, restarts the idle time.
-/// Threads: any. Blocks: no. Calls back: no.
+/// Threads: any. Blocks: no. Calls back: `clock`; of a value above 64 KiB also its
+/// destructor, if it has left the cache meanwhile.
 ///
 /// # Safety
 ///
@@ -148,7 +149,7 @@ pub unsafe extern "C" fn pinyon_get_copy(
 ///
 /// Returns `PINYON_OK`, `PINYON_MISS`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
 /// Touches: counts a hit or a miss, is a use, restarts the idle time.
-/// Threads: any; the handle may be used and released on any. Blocks: no. Calls back: no.
+/// Threads: any; the handle may be used and released on any. Blocks: no. Calls back: `clock`.
 ///
 /// # Safety
 ///
@@ -179,7 +180,8 @@ pub unsafe extern "C" fn pinyon_get(
 ///
 /// Returns `PINYON_OK`, `PINYON_MISS`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
 /// Touches: counts a hit or a miss, is a use, restarts the idle time.
-/// Threads: any; the handle may be used and released on any. Blocks: no. Calls back: no.
+/// Threads: any; the handle may be used and released on any. Blocks: no. Calls back: `clock`; of
+/// a value above 64 KiB also its destructor, if it was copied and has left the cache meanwhile.
 ///
 /// # Safety
 ///
@@ -215,7 +217,7 @@ pub unsafe extern "C" fn pinyon_get_into(
 
 /// Where the value of a handle is, and its size; each may be NULL. Good until the handle is released.
 ///
-/// Returns `PINYON_OK`, `PINYON_ERR_NULL`.
+/// Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`.
 /// Threads: any. Blocks: no. Calls back: no.
 ///
 /// # Safety
@@ -277,8 +279,8 @@ pub unsafe extern "C" fn pinyon_release(handle: *mut pinyon_handle) {
 ///
 /// Returns `PINYON_OK`, `PINYON_MISS`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
 /// Touches: counts a hit or a miss, is a use, restarts the idle time.
-/// Threads: any. Blocks: no. Calls back: `visitor`, which may call the cache. While it runs, what leaves the cache
-/// stays in memory.
+/// Threads: any. Blocks: no. Calls back: `clock`, and `visitor`, which may call the cache. While that runs, what
+/// leaves the cache stays in memory.
 ///
 /// # Safety
 ///
@@ -309,7 +311,7 @@ pub unsafe extern "C" fn pinyon_visit(
 /// Is there a value?
 ///
 /// Returns `PINYON_OK` if there is, `PINYON_MISS`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
-/// Touches: nothing. Threads: any. Blocks: no. Calls back: no.
+/// Touches: nothing. Threads: any. Blocks: no. Calls back: `clock`.
 ///
 /// # Safety
 ///
@@ -332,7 +334,7 @@ pub unsafe extern "C" fn pinyon_contains(
 /// What is known of an entry beside its value.
 ///
 /// Returns `PINYON_OK`, `PINYON_MISS`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
-/// Touches: nothing. Threads: any. Blocks: no. Calls back: no.
+/// Touches: nothing. Threads: any. Blocks: no. Calls back: `clock`.
 ///
 /// # Safety
 ///

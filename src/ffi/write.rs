@@ -498,7 +498,7 @@ pub unsafe extern "C" fn pinyon_invalidate_all(cache: *const pinyon_cache) -> i3
 /// Outdates every entry that has this tag, as `pinyon_invalidate_all` does all.
 ///
 /// Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
-/// Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors.
+/// Threads: any. Blocks: for other writers' short critical sections. Calls back: no.
 ///
 /// # Safety
 ///

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+mod callbacks;
 #[path = "../common/mod.rs"]
 mod common;
 mod model;

@@ -3,7 +3,8 @@
 
     arguments.py PROGRAM.c [HEADER]
 
-The calls come from the declarations, what they must return from `FUNCTIONS` below: a function that is not there is an error.
+The calls come from the declarations, what they must return from `FUNCTIONS` below: a function that is not there is an error, and
+so is a code that the function's comment does not name.
 Each call is made on a cache of its own. After it the program looks whether the code is the wanted one, whether
 pinyon_last_error names the function (or was left alone, where there was no error), whether the documented places are NULL
 or 0, whether adopted values and the users of callbacks were freed once, and, after an error, whether the cache is
@@ -515,6 +516,18 @@ def declarations(header):
     return found
 
 
+def codes_of(header):
+    """The codes that each function's comment names, or that of a function which it says it is like."""
+    text = header.read_text(encoding="utf-8")
+    found = {}
+    for words, name in re.findall(r"/\*\*(.*?)\*/\s*\w[\w *]*?\b(pinyon_\w+)\(", text, flags=re.S):
+        words = re.sub(r"\s*\n \* ?", " ", words)
+        found[name] = set(re.findall(r"`PINYON_(\w+)`", words))
+        for other in re.findall(r"as `(pinyon_\w+)`", words):
+            found[name] |= found.get(other, set())
+    return found
+
+
 def valid(function, parameter):
     own = VALID_OF.get(function, {})
     return own.get(parameter.name) or OPTIONS.get(parameter.type) or VALID[parameter.name]
@@ -647,13 +660,15 @@ def main(program, header=ROOT / "include/pinyon.h"):
     missing = set(declared) ^ set(FUNCTIONS)
     if missing:
         sys.exit(f"FUNCTIONS and the header differ in {sorted(missing)}")
-    text = RUNTIME.lstrip()
+    text, codes = RUNTIME.lstrip(), codes_of(pathlib.Path(header))
     for function, (returns, parameters) in declared.items():
         must = FUNCTIONS[function]
         text += f"\nstatic void check_{function}(void) {{\n" + ("    int32_t code;\n" if must.valid else "")
         if returns == "pinyon_handle *":
             text += "    pinyon_handle *held_too;\n"
         for case in cases(function, parameters, must):
+            if must.valid and case[3] and case[3] not in codes[function]:
+                sys.exit(f"{function} does not say that it returns PINYON_{case[3]}: {case[0]}")
             text += "".join(f"    {line}\n" for line in check(function, returns, parameters, must, case))
         text += "}\n"
     calls = "".join(f"    check_{function}();\n" for function in declared)
