@@ -24,8 +24,9 @@ PEERS  = CARGO_TARGET_DIR=$(TARGET)/peers cargo run --release --manifest-path be
 # is 0 the minor one too.
 PREFIX ?= /usr/local
 ABI    := $(shell sed -n 's/^version = "\(0\.[0-9]*\)\..*/\1/p; s/^version = "\([1-9][0-9]*\)\..*/\1/p' Cargo.toml)
-# A cdylib of cargo has no name of its own; and threads that used the library call it when they end, so it stays loaded.
-SONAME  = $(if $(filter Linux,$(shell uname)),-C link-arg=-Wl$(comma)-soname$(comma)libpinyon.so.$(ABI)$(comma)-z$(comma)nodelete)
+# A cdylib of cargo has no name of its own; and threads that used the library call it when they end, so it stays loaded. Flags of ELF.
+SONAME  = $(if $(filter Darwin Windows% MINGW% MSYS% CYGWIN%,$(SYSTEM)),,-C link-arg=-Wl$(comma)-soname$(comma)libpinyon.so.$(ABI)$(comma)-z$(comma)nodelete)
+SYSTEM := $(shell uname)
 comma  := ,
 
 # Where cargo builds; the model checker's build has other flags, so it has its own folder.

@@ -22,6 +22,9 @@ export PKG_CONFIG_PATH=$lib/pkgconfig LD_LIBRARY_PATH=$lib
 echo "== soname, symbols, size, version"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1) abi=${version%.*}
 readelf -d "$lib/libpinyon.so" | grep -F "soname: [libpinyon.so.$abi]"
+readelf -d "$lib/libpinyon.so" | grep -F NODELETE
+for system in Linux FreeBSD SunOS; do make -n capi SYSTEM=$system | grep -qF "soname,libpinyon.so.$abi,-z,nodelete" || fail "no soname on $system"; done
+for system in Darwin MINGW64_NT-10.0; do ! make -n capi SYSTEM=$system | grep -F nodelete || fail "flags of ELF on $system"; done
 [ "$(readlink "$lib/libpinyon.so")" = "libpinyon.so.$abi" ]
 [ "$(readlink "$lib/libpinyon.so.$abi")" = "libpinyon.so.$version" ]
 nm -D --defined-only "$lib/libpinyon.so" | awk '{ print $3 }' | LC_ALL=C sort >"$work/exported"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Proves that the C ABI does what tests/conformance says: from C and C++ (also under the address and undefined behaviour
-# sanitizers), and from Python with ctypes and with cffi; that no argument makes a function crash or break its word; and that
-# these checks fail when a value is another or the header has a function that they do not know.
+# sanitizers), and from Python with ctypes and with cffi; that a program that was built with the first header works; that no
+# argument makes a function crash or break its word; and that these checks fail when a value is another or the header has a
+# function that they do not know.
 set -eu
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
@@ -30,7 +31,7 @@ builds() {
 
 python3 bindings/c/tests/conformance.py "$work/steps.h"
 python3 bindings/c/tests/arguments.py "$work/arguments.c"
-for source in bindings/c/tests/conformance.c bindings/cpp/tests/conformance.cpp "$work/arguments.c"; do
+for source in bindings/c/tests/frozen.c bindings/c/tests/conformance.c bindings/cpp/tests/conformance.cpp "$work/arguments.c"; do
     echo "== $(basename "$source")"
     # shellcheck disable=SC2086
     builds "$work/shared" "$source" $shared
