@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import math
 import random
 import types
@@ -11,7 +12,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, Iterable, NamedTuple, TypeVar, overload
 
 from pinyon import _core
-from pinyon._flights import Failure, Loader
+from pinyon._flights import Failure, Loader, opened
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -147,6 +148,10 @@ class _Missing:
     def __call__(self, cached: _core.Cached[..., Any], key: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         return self.loader.get(key, self._load(cached, args, kwargs))
 
+    def open(self, kept: Any) -> Any:
+        """Raises the exception that was kept."""
+        return opened(kept)
+
     def refresh(self, cached: _core.Cached[..., Any], key: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         return self.loader.refresh(key, self._load(cached, args, kwargs))
 
@@ -160,6 +165,9 @@ class _MissingAsync(_Missing):
 
     def __call__(self, cached: _core.Cached[..., Any], key: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         return self.loader.get_async(key, self._load(cached, args, kwargs))
+
+    async def open(self, kept: Any) -> Any:
+        return opened(kept)
 
     def refresh(self, cached: _core.Cached[..., Any], key: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         return self.loader.refresh_async(key, self._load(cached, args, kwargs))
@@ -195,8 +203,24 @@ class _Methods:
                 f"a cached method keeps a cache for each instance as long as that lives, so it needs weak references: "
                 f"add '__weakref__' to the __slots__ of {kind}"
             ) from None
-        of[number] = made = (ref, self._make(ref))
-        return made
+        made = (ref, self._make(ref))
+        # Of threads that meet an instance at the same time one brings its cache. No lock: to make one may run the code of others.
+        there = of.setdefault(number, made)
+        if there[0]() is not instance:
+            of[number] = there = made
+        return there
+
+
+#: Numbers for functions that share their names with others.
+_numbers = itertools.count(1)
+
+
+def _prefix(function: Callable[..., Any]) -> str:
+    """What tells the results of a function from those of others in one cache."""
+    name = getattr(function, "__qualname__", None)
+    if name is None or "<lambda>" in name or "<locals>" in name:
+        name = f"{name or repr(function)}#{next(_numbers)}"
+    return f"{getattr(function, '__module__', None)}.{name}"
 
 
 @overload
@@ -242,7 +266,8 @@ def cached(  # type: ignore[misc]  # What `Unpack` stands for is spelled out.
 
     Args:
         cache: an existing `Cache`, which several functions may share; else one is made of `maxsize` (1024 if nothing is said), `maxbytes`, `weigher`,
-            `policy`, `ttl`, `tti` and `timer`, which are those of `Cache`. In a shared one `ttl` and `tti` are for the results of this function.
+            `policy`, `ttl`, `tti` and `timer`, which are those of `Cache`. In a shared one `ttl` and `tti` are for the results of this function, whose
+            name is part of the keys (and a number, if it is a lambda or made within a function).
         ttl: how long a result is fresh.
         stale: for so long after its `ttl` a result is still given out, while one caller renews it.
         refresh: from this age on a result is renewed while it is given out. Functions renew in a thread of their own, or by `executor.submit`;
@@ -297,12 +322,10 @@ def cached(  # type: ignore[misc]  # What `Unpack` stands for is spelled out.
             raise TypeError(f"cached decorates functions, not {type(function).__name__}")
         is_async = inspect.iscoroutinefunction(function)
         shared = cache is not None
+        prefix = _prefix(function) if shared else None
 
         def make(instance: weakref.ref[Any] | None = None, binder: _Methods | None = None) -> _core.Cached[..., Any]:
             home = cache if cache is not None else new_cache()
-            prefix = None
-            if shared:
-                prefix = f"{function.__module__}.{getattr(function, '__qualname__', repr(function))}"
             made = _core.Cached(
                 home,
                 function,
