@@ -570,8 +570,7 @@ impl Cache {
     }
 
     fn __clear__(&self, py: Python<'_>) {
-        self.shelf.clear();
-        release(py);
+        self.abandon(py);
     }
 }
 
@@ -580,18 +579,22 @@ impl Cache {
     fn entries<'py>(slf: &Bound<'py, Self>, kind: Kind) -> PyResult<Bound<'py, PyAny>> {
         Ok(Bound::new(slf.py(), Entries::new(slf, kind))?.into_any())
     }
+
+    /// Lets go of everything; nobody hears of it.
+    fn abandon(&self, py: Python<'_>) {
+        self.shelf.clear();
+        // The listener has taken note of all that left, and the collector does not know of that.
+        if let Some(events) = &self.settings.events {
+            events.forget();
+        }
+        self.leads.clear();
+        release(py);
+    }
 }
 
 impl Drop for Cache {
     fn drop(&mut self) {
         // Python code may run when this lets go of the entries, so it must not be within the core's own drop.
-        Python::attach(|py| {
-            self.shelf.clear();
-            if let Some(events) = &self.settings.events {
-                events.forget();
-            }
-            self.leads.clear();
-            release(py);
-        });
+        Python::attach(|py| self.abandon(py));
     }
 }

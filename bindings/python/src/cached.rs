@@ -3,6 +3,7 @@
 //! A hit is found here. All else (who loads, who waits, what is renewed) is the affair of `pinyon/_decorators.py`, which gives this its `missing`.
 
 use crate::cache::Cache;
+use crate::member::Member;
 use crate::ready::ready;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -105,15 +106,6 @@ impl Cached {
     }
 }
 
-/// A function as the method of an instance.
-pub(crate) fn method<'py>(
-    function: &Bound<'py, PyAny>,
-    instance: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
-    static METHOD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    METHOD.import(function.py(), "types", "MethodType")?.call1((function, instance))
-}
-
 #[pymethods]
 impl Cached {
     #[new]
@@ -137,7 +129,7 @@ impl Cached {
     }
 
     #[pyo3(signature = (*args, **kwargs))]
-    fn __call__<'py>(
+    pub(crate) fn __call__<'py>(
         slf: &Bound<'py, Self>,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
@@ -146,7 +138,9 @@ impl Cached {
         let key = cached.key(&cached.told(args), kwargs)?;
         if let Some(value) = cached.cache.get().present(&key)? {
             match &cached.failure {
-                Some(failure) if value.bind(py).get_type().is(failure) => {}
+                Some(failure) if value.bind(py).get_type().is(failure) => {
+                    return cached.missing.bind(py).call_method1("open", (value.into_bound(py),));
+                }
                 _ if cached.awaited => return ready(py, value),
                 _ => return Ok(value.into_bound(py)),
             }
@@ -156,7 +150,7 @@ impl Cached {
 
     /// The key that a call with these arguments has.
     #[pyo3(signature = (*args, **kwargs))]
-    fn cache_key<'py>(
+    pub(crate) fn cache_key<'py>(
         &self,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
@@ -166,13 +160,17 @@ impl Cached {
 
     /// Forgets the result of a call with these arguments. True if there was one.
     #[pyo3(signature = (*args, **kwargs))]
-    fn invalidate(&self, args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<bool> {
+    pub(crate) fn invalidate(
+        &self,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<bool> {
         self.cache.get().delete(&self.key(args, kwargs)?)
     }
 
     /// Calls the function with these arguments, keeps its result in place of what was there, and returns it.
     #[pyo3(signature = (*args, **kwargs))]
-    fn refresh<'py>(
+    pub(crate) fn refresh<'py>(
         slf: &Bound<'py, Self>,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
@@ -208,7 +206,7 @@ impl Cached {
         match (instance, &slf.get().binder) {
             (None, _) => Ok(slf.clone().into_any()),
             (Some(instance), Some(binder)) => binder.bind(slf.py()).call1((slf, instance)),
-            (Some(instance), None) => slf.py().import("types")?.getattr("MethodType")?.call1((slf, instance)),
+            (Some(instance), None) => Member::method(slf, instance),
         }
     }
 

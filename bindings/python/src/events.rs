@@ -3,13 +3,16 @@
 //! The core calls its listener while it is being called, so nothing but the event is noted there. When the core has returned, the function is
 //! called for each event in turn, by one thread at a time and never from within itself, so that what happened to a key is told in order. An
 //! exception of the function goes to `sys.unraisablehook`, as one of a `__del__` does: whoever happened to be writing has nothing to do with
-//! it.
+//! it. But Ctrl-C is meant for the program: when all is told it is raised again in this thread, by the interpreter, at the next bytecode.
 
 use crate::key::Key;
 use crate::object::{Object, release};
 use pinyon::Cause;
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use std::collections::VecDeque;
+use std::ffi::c_long;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug, Default)]
@@ -30,6 +33,14 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Has the interpreter raise `KeyboardInterrupt` in this thread. No signal handler runs once more for it.
+fn interrupt(py: Python<'_>) -> PyResult<()> {
+    let here: u64 = py.import("_thread")?.getattr("get_ident")?.call0()?.extract()?;
+    // SAFETY: O2 of `object`: the thread is attached. The exception is a class that lives as long as the interpreter.
+    unsafe { ffi::PyThreadState_SetAsyncExc(here as c_long, ffi::PyExc_KeyboardInterrupt) };
+    Ok(())
+}
+
 impl Events {
     pub(crate) fn new(function: Py<PyAny>) -> Self {
         Events { function, queue: Arc::default() }
@@ -47,14 +58,19 @@ impl Events {
 
     /// Tells what there is to tell, unless somebody does already.
     pub(crate) fn tell(&self, py: Python<'_>) {
-        let mut mine = false;
+        let (mut mine, mut interrupted) = (false, false);
         while let Some((key, value, cause)) = self.next(&mut mine) {
             let told = self.function.call1(py, (key.object().bind(py), value.bind(py), cause.to_string()));
-            if let Err(error) = told {
-                error.write_unraisable(py, Some(self.function.bind(py)));
+            match told {
+                Err(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => interrupted = true,
+                Err(error) => error.write_unraisable(py, Some(self.function.bind(py))),
+                Ok(_) => {}
             }
             drop((key, value));
             release(py);
+        }
+        if interrupted && let Err(error) = interrupt(py) {
+            error.write_unraisable(py, Some(self.function.bind(py)));
         }
     }
 

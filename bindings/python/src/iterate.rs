@@ -40,6 +40,17 @@ struct Place {
     next: Option<Cursor>,
 }
 
+impl Place {
+    fn next(&mut self, cache: &Cache) -> Option<(Key, Object)> {
+        while self.page.is_empty() {
+            let page = cache.shelf.core().page(self.next?, PAGE);
+            *self = Place { page: page.entries, next: page.next };
+            self.page.reverse();
+        }
+        self.page.pop()
+    }
+}
+
 /// An iterator over a cache.
 #[pyclass(module = "pinyon", frozen)]
 #[derive(Debug)]
@@ -59,13 +70,16 @@ impl Entries {
         let cache = self.cache.bind(py).get();
         cache.tick(py)?;
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        while place.page.is_empty() {
-            let Some(from) = place.next else { return Ok(None) };
-            let page = cache.shelf.core().page(from, PAGE);
-            *place = Place { page: page.entries, next: page.next };
-            place.page.reverse();
+        while let Some(entry) = place.next(cache) {
+            // What was live when the page was taken may have expired since.
+            if !cache.shelf.is_fading() {
+                return Ok(Some(entry));
+            }
+            if let Some(there) = cache.shelf.peek(entry.0.probe()) {
+                return Ok(Some(there));
+            }
         }
-        Ok(place.page.pop())
+        Ok(None)
     }
 }
 

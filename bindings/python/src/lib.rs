@@ -7,7 +7,7 @@
 //! * [`shelf`]: the core's cache as one who is attached to the interpreter calls it;
 //! * [`events`], [`time`], [`sizes`], [`settings`], [`stats`]: what surrounds it;
 //! * [`cache`]: the class `Cache`; [`quick`]: short ways into it; [`iterate`]: its iterators; [`leads`] and [`load`]: who loads what;
-//! * [`cached`]: the decorated function; [`ready`]: an awaitable that is done;
+//! * [`cached`]: the decorated function; [`member`]: as a method; [`ready`]: an awaitable that is done;
 //! * [`ordered`]: small caches with exact orders, for `pinyon.compat`.
 //!
 //! # The contract with the interpreter
@@ -23,6 +23,7 @@ mod iterate;
 mod key;
 mod leads;
 mod load;
+mod member;
 mod object;
 mod ordered;
 #[cfg(not(Py_LIMITED_API))]

@@ -8,6 +8,7 @@ import datetime
 import gc
 import inspect
 import pickle
+import signal
 import sys
 import weakref
 
@@ -15,7 +16,7 @@ import pytest
 
 import pinyon
 from pinyon import Cache
-from support import Clock, Noted, Thing
+from support import Clock, Noted, Thing, run_threads
 
 
 # What a dict does
@@ -528,6 +529,53 @@ def test_g25_what_on_evict_raises_goes_to_the_hook(monkeypatch):
     assert len(seen) == 2 and all(type(error) is LookupError for error in seen)
 
 
+def test_ctrl_c_while_on_evict_runs_comes_out_of_the_call(monkeypatch):
+    seen = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: seen.append(unraisable.exc_value))
+    told = []
+
+    def interrupted(key, value, cause):
+        told.append(key)
+        if len(told) == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    def fill(cache):
+        cache.set("a", 1)
+        cache.set("b", 2)
+        cache.clear()
+        raise AssertionError("it went on")
+
+    with pytest.raises(KeyboardInterrupt):
+        fill(Cache(1, on_evict=interrupted))
+    told.clear()
+    cache = Cache(5, on_evict=interrupted)
+    cache.set_many(dict.fromkeys("abcde", 1))
+    with pytest.raises(KeyboardInterrupt):
+        cache.clear()
+        fill(cache)
+    assert sorted(told) == list("abcde") and not seen
+
+
+def test_a_keyboard_interrupt_comes_out_in_the_thread_that_was_being_told():
+    outcome = []
+
+    def interrupted(key, value, cause):
+        raise KeyboardInterrupt
+
+    def work():
+        try:
+            Cache(1, on_evict=interrupted).delete("a")
+            cache = Cache(1, on_evict=interrupted)
+            cache.set("a", 1)
+            cache.delete("a")
+            outcome.append("it went on")
+        except KeyboardInterrupt:
+            outcome.append("interrupted")
+
+    run_threads(work)
+    assert outcome == ["interrupted"]
+
+
 # Statistics, settings, repr
 
 
@@ -721,6 +769,44 @@ def test_g06_iteration_gives_nothing_that_has_expired():
     assert len(cache) == 150
 
 
+@pytest.mark.parametrize("kind", ["keys", "values", "items"])
+def test_g06_what_expires_while_an_iterator_waits_is_passed_over(kind):
+    clock = Clock()
+    cache = Cache(1000, timer=clock)
+    for number in range(50):
+        cache.set(number, number, ttl=5 if number % 2 else 50)
+    entries = iter(getattr(cache, kind)())
+    seen = [next(entries)]
+    clock.advance(5)
+    cache.set(0, "newer", ttl=50)
+    number = dict.fromkeys(["keys", "values"], lambda entry: entry).get(kind, lambda entry: entry[0])
+    rest = [number(entry) for entry in entries]
+    assert all(each == "newer" or each % 2 == 0 for each in rest)
+    assert len({number(entry) for entry in seen} | set(rest)) >= 25
+
+
+def test_g06_keys_that_python_compares_expire_while_an_iterator_waits():
+    class Key:
+        def __init__(self, number):
+            self.number = number
+
+        def __hash__(self):
+            return self.number
+
+        def __eq__(self, other):
+            raise AssertionError("nobody asked")
+
+    clock = Clock()
+    cache = Cache(1000, timer=clock)
+    keys = [Key(number) for number in range(3)]
+    for key in keys:
+        cache.set(key, key.number, ttl=50 - 5 * key.number)
+    items = iter(cache)
+    first = next(items).number
+    clock.advance(45)
+    assert [key.number for key in items] == ([0] if first else [])
+
+
 def test_iterators_are_their_own_and_end():
     cache = Cache(10)
     cache["a"] = 1
@@ -775,6 +861,20 @@ def test_the_collector_finds_cycles_through_a_cache(role):
     del knot, cache
     gc.collect()
     assert knots() is None and caches() is None
+
+
+def test_the_collector_frees_a_cache_whose_listener_is_in_a_cycle():
+    def caches():
+        return sum(type(each) is Cache for each in gc.get_objects())
+
+    gc.collect()
+    before = caches()
+    for _ in range(5):
+        cache = Cache(10, on_evict=lambda key, value, cause: None)
+        cache["self"] = cache
+    del cache
+    gc.collect()
+    assert caches() == before
 
 
 def test_the_collector_finds_cycles_through_an_iterator():

@@ -650,6 +650,14 @@ def test_methods_of_coroutine_functions():
     assert shop.calls == ["a", "b"]
 
 
+def test_g18_threads_that_meet_an_instance_first_give_it_one_cache():
+    with switching(1e-6):
+        for _ in range(100):
+            shop, caches = Shop(), []
+            run_threads(*[lambda: caches.append(shop.price.cache)] * 4)
+            assert all(cache is shop.price.cache for cache in caches)
+
+
 def test_class_and_static_methods():
     assert Shop.of_class(1) is Shop.of_class(1) is Shop().of_class(1)
     assert Shop.of_class(1)[0] == "shop" and Kiosk.of_class(1)[0] == "kiosk"
@@ -710,6 +718,60 @@ def test_with_a_key_function_methods_share_a_cache():
     assert Point.add.cache_info() == (1, 1, 1024, 1)
 
 
+@pytest.mark.parametrize("settings", ["cache", "key"])
+def test_what_a_method_has_knows_the_instance_without_a_cache_of_its_own(settings):
+    given = {"cache": Cache(10)} if settings == "cache" else {"key": lambda self, number: (self.x, number)}
+
+    class Point:
+        def __init__(self, x):
+            self.x = x
+            self.calls = 0
+
+        @cached(**given)
+        def add(self, number):
+            """Adds."""
+            self.calls += 1
+            return self.x + number
+
+        @cached(**given)
+        async def later(self, number):
+            return self.x + number
+
+    one, two = Point(1), Point(2)
+    assert (one.add(1), two.add(1)) == (2, 3)
+    assert one.add.cache_key(1) == Point.add.cache_key(one, 1) != two.add.cache_key(1)
+    assert one.add.invalidate(1) is True and one.add.invalidate(1) is False
+    assert (one.add(1), two.add(1), one.calls, two.calls) == (2, 3, 2, 1)
+    assert two.add.refresh(1) == 3 and two.calls == 2
+    assert two.add.refresh(number=1) == 3 and two.calls == 3
+    assert one.add.__self__ is one and one.add.__name__ == "add" and one.add.__doc__ == "Adds."
+    assert one.add.cache is Point.add.cache and one.add.cache_info() == Point.add.cache_info()
+    assert one.add == one.add != two.add and len({one.add, one.add, two.add}) == 2
+    assert inspect.ismethod(one.add) and str(inspect.signature(one.add)) == "(number)"
+    assert inspect.iscoroutinefunction(one.later) or hasattr(one.later, "_is_coroutine")
+    assert run(one.later(1)) == run(one.later(1)) == 2 and run(one.later.refresh(1)) == 2
+    assert one.later.invalidate(1) is True
+    one.add.cache_clear()
+    assert len(two.add.cache) == 0
+
+
+def test_a_method_of_a_shared_cache_makes_no_cycle():
+    shared = Cache(10)
+
+    class Point:
+        @cached(cache=shared, key=lambda self: 1)
+        def one(self):
+            return 1
+
+    point = Point()
+    point.method = point.one
+    assert point.method() == 1
+    ref = weakref.ref(point)
+    del point
+    gc.collect()
+    assert ref() is None
+
+
 # A cache of the user's
 
 
@@ -731,6 +793,24 @@ def test_functions_may_share_a_cache():
     assert one.invalidate(1) and len(shared) == 1
     keyed = cached(cache=shared, key=lambda number: number)(calls.function)
     assert keyed(1) == 3 and len(shared) == 2
+
+
+def test_g12_functions_without_a_name_of_their_own_are_told_apart_in_a_shared_cache():
+    shared = Cache(100)
+
+    def made(step):
+        @cached(cache=shared)
+        def add(number):
+            return number + step
+
+        return add
+
+    one, two = cached(cache=shared)(lambda number: number + 1), cached(cache=shared)(lambda number: number + 2)
+    three, four = made(3), made(4)
+    five, six = (cached(cache=shared)(functools.partial(sum, start=start)) for start in (5, 6))
+    assert [each(1) for each in (one, two, three, four)] == [2, 3, 4, 5]
+    assert (five((1,)), six((1,))) == (6, 7)
+    assert one(1) == 2 and of_this_module.__qualname__ == "of_this_module"
 
 
 def test_g07_lifetimes_with_a_cache_of_the_users():
@@ -816,35 +896,3 @@ def of_this_module(n):
 def test_a_decorated_function_is_pickled_and_copied_by_name():
     assert pickle.loads(pickle.dumps(of_this_module)) is of_this_module
     assert copy.copy(of_this_module) is of_this_module and copy.deepcopy(of_this_module) is of_this_module
-
-
-def test_functions_of_one_name_do_not_share_results_in_a_cache():
-    shared = Cache(100)
-    one, two = cached(lambda n: n + 1, cache=shared), cached(lambda n: n + 2, cache=shared)
-    assert (one(1), two(1)) == (2, 3)
-
-    def adds(what):
-        @cached(cache=shared)
-        def add(n):
-            return n + what
-
-        return add
-
-    assert (adds(10)(1), adds(20)(1)) == (11, 21)
-
-
-def test_g18_threads_that_meet_an_instance_give_it_one_cache():
-    class Counts:
-        n = 0
-
-        @cached(maxsize=10)
-        def next(self):
-            self.n += 1
-            time.sleep(0.001)
-            return self.n
-
-    with switching(1e-6):
-        for _ in range(100):
-            counts = Counts()
-            run_threads(*[functools.partial(lambda it: it.next(), counts)] * 4)
-            assert counts.n == 1

@@ -390,6 +390,180 @@ def test_copies_leave_in_the_same_order(kind, copied):
     assert [other.popitem() for _ in range(len(other))] == [cache.popitem() for _ in range(len(cache))]
 
 
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda cache: pickle.loads(pickle.dumps(cache))])
+def test_copies_of_sizes_whose_sum_depends_on_the_order(copied):
+    cache = LRUCache(0.3, getsizeof=abs)
+    for key, value in [(4, 0.05), (0, 0.2), (4, 0.1)]:
+        cache[key] = value
+    other = copied(cache)
+    assert list(other.items()) == list(cache.items()) and other.currsize == cache.currsize
+    other[4] = 0.05
+    cache[4] = 0.05
+    assert list(other.items()) == list(cache.items()) and other.currsize == cache.currsize
+
+
+def originals():
+    """The original's classes and these."""
+    import pinyon.compat.cachetools as ours
+
+    return pytest.importorskip("cachetools", minversion="8.0.2"), ours
+
+
+class Ticking:
+    """A clock that goes on whenever it is read."""
+
+    def __init__(self):
+        self.now = 0
+
+    def __call__(self):
+        self.now += 1
+        return self.now
+
+
+@pytest.mark.parametrize("act", ["get", "pop", "setdefault"])
+@pytest.mark.parametrize("name", ["TTLCache", "TLRUCache"])
+def test_the_clock_stands_still_for_a_call_of_several_steps(name, act):
+    outcomes = []
+    for module in originals():
+
+        class Own(getattr(module, name)):
+            def __getitem__(self, key):
+                return super().__getitem__(key)
+
+        outcomes.append([])
+        for delay in range(6):
+            clock = Ticking()
+            cache = Own(5, {"TTLCache": 5, "TLRUCache": lambda key, value, now: now + 5}[name], timer=clock)
+            cache[1] = "value"
+            clock.now += delay
+            outcomes[-1].append((getattr(cache, act)(1, "default"), clock.now, cache.timer()))
+    assert outcomes[0] == outcomes[1]
+    assert {result for result, _, _ in outcomes[0]} == {"value", "default"}
+
+
+@pytest.mark.parametrize("name", ["TTLCache", "TLRUCache"])
+def test_the_clock_stands_still_while_a_write_makes_room(name):
+    outcomes = []
+    for module in originals():
+        times = []
+
+        class Own(getattr(module, name)):
+            def popitem(self):
+                times.append(self.timer())
+                return super().popitem()
+
+            def __delitem__(self, key):
+                times.append(self.timer())
+                super().__delitem__(key)
+
+            def expire(self, time=None):
+                times.append((time, self.timer()))
+                return super().expire(time)
+
+        clock = Ticking()
+        cache = Own(2, {"TTLCache": 90, "TLRUCache": lambda key, value, now: now + 90}[name], timer=clock)
+        for key in range(4):
+            cache[key] = key
+        times.append(len(cache))
+        times.append(cache.popitem())
+        outcomes.append((times, clock.now))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_an_error_lets_the_clock_go_on():
+    class Own(TTLCache):
+        def __getitem__(self, key):
+            raise Failing(key)
+
+    clock = Ticking()
+    cache = Own(5, 50, timer=clock)
+    cache[1] = 1
+    with pytest.raises(Failing):
+        cache.get(1)
+    assert cache.timer() < cache.timer()
+
+
+@pytest.mark.parametrize("name", ["LFUCache", "LRUCache"])
+def test_what_missing_stores_is_used_by_the_read(name):
+    outcomes = []
+    for module in originals():
+
+        class Own(getattr(module, name)):
+            def __missing__(self, key):
+                if key == 9:
+                    return "not stored"
+                self[key] = key
+                self[7] = 7
+                return key
+
+        cache = Own(3)
+        steps = [cache[key] for key in (1, 2, 3, 1, 9, 4)]
+        outcomes.append((steps, sorted(cache), [cache.popitem() for _ in range(len(cache))]))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_use_is_counted_when_missing_has_stored():
+    class Own(LFUCache):
+        def __missing__(self, key):
+            self[key] = key
+            return key
+
+    cache = Own(2)
+    cache[1]
+    cache[2] = 2
+    cache[3] = 3
+    assert sorted(cache) == [1, 3]
+
+
+def test_a_write_that_has_expired_lets_others_expire_first():
+    for module in originals():
+        time, told = [0], []
+
+        class Own(module.TLRUCache):
+            def expire(self, time=None):
+                told.append(time)
+                return super().expire(time)
+
+        cache = module.TLRUCache(5, lambda key, value, now: value, timer=lambda: time[0])
+        own = Own(5, lambda key, value, now: value, timer=lambda: time[0])
+        for each in (cache, own):
+            time[0] = 0
+            each[1] = 5
+            time[0] = 10
+            each[2] = 3
+        assert cache.expire() == [] and told == [0, 10], module.__name__
+
+
+@pytest.mark.parametrize("copied", [lambda cache: cache, copy.copy])
+def test_random_replacement_chooses_as_cachetools_does(copied):
+    left = []
+    for module in originals():
+        random.seed(3)
+        cache = module.RRCache(4)
+        for key in range(20):
+            cache[key] = key
+        if copied is not copy.copy:
+            assert sorted(cache) == [8, 10, 18, 19]
+        cache = copied(cache)
+        for key in range(20, 60):
+            cache[key] = key
+        left.append(sorted(cache))
+    assert left[0] == left[1]
+
+
+def test_a_function_for_sizes_may_be_false():
+    class Sizes:
+        def __bool__(self):
+            return False
+
+        def __call__(self, value):
+            return value
+
+    cache = LRUCache(5, getsizeof=Sizes())
+    cache[1] = 3
+    assert cache.currsize == 3
+
+
 def test_references_return(make):
     key, value = 1, object()
     cache = make(5)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextlib
 import contextvars
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -395,6 +399,255 @@ def test_g19_a_loop_that_is_closed_strands_no_thread():
         assert cache.get_or_load("a", str) == "a"
 
     run_threads(task, thread, thread)
+
+
+# Renewals that never run
+
+
+def renewed(clock, executor, by=None):
+    """A function with a stale result whose renewal waits in an executor."""
+    function = cached(maxsize=10, ttl=10, stale=10, timer=clock, executor=executor)(by or (lambda number: clock.now))
+    assert function(1) == 1000
+    clock.advance(12)
+    assert function(1) == 1000
+    return function
+
+
+class Never:
+    """An executor that runs nothing."""
+
+    def __init__(self):
+        self.tasks = []
+
+    def submit(self, function):
+        self.tasks.append(function)
+        return concurrent.futures.Future()
+
+
+def test_g19_g22_a_renewal_that_is_cancelled_strands_nobody(caplog):
+    clock, go = Clock(), threading.Event()
+    executor = concurrent.futures.ThreadPoolExecutor(1)
+    executor.submit(go.wait, LIMIT)
+    function = renewed(clock, executor)
+    executor.shutdown(wait=False, cancel_futures=True)
+    go.set()
+    assert not caplog.records, "a renewal that is cancelled is no error"
+    clock.advance(38)
+    run_threads(lambda: function(1))
+    assert function(1) == 1050
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_g19_g22_a_renewal_that_never_begins_strands_nobody(is_async):
+    clock, never = Clock(), Never()
+    function = renewed(clock, never)
+    assert function(1) == 1000 and len(never.tasks) == 1
+    clock.advance(38)
+
+    async def load(key):
+        return clock.now
+
+    if is_async:
+        run_threads(lambda: limited(function.cache.get_or_load_async(1, load)))
+    else:
+        run_threads(lambda: function(1))
+    assert function(1) == 1050
+
+
+def test_g18_a_renewal_whose_turn_has_passed_does_nothing():
+    clock, never, calls = Clock(), Never(), []
+
+    def by(number):
+        calls.append(number)
+        return clock.now
+
+    function = renewed(clock, never, by)
+    clock.advance(38)
+    run_threads(lambda: function(1))
+    assert function(1) == 1050
+    clock.advance(1)
+    never.tasks[0]()
+    assert function(1) == 1050 and len(calls) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_g19_g22_g28_a_renewal_by_the_executor_of_a_parent_strands_no_child():
+    python(
+        """
+import concurrent.futures, os, signal, sys, warnings
+from pinyon import cached
+warnings.simplefilter("ignore")
+now = [0]
+executor = concurrent.futures.ThreadPoolExecutor(1)
+executor.submit(int).result()
+function = cached(maxsize=10, ttl=10, stale=10, timer=lambda: now[0], executor=executor)(lambda number: now[0])
+assert function(1) == 0
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    now[0] = 12
+    assert function(1) == 0
+    now[0] = 50
+    os._exit(0 if function(1) == 50 else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    )
+
+
+def closed_loop(first, *more):
+    """Begins coroutines in a loop that is closed before they end."""
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda loop, context: None)
+
+    async def main():
+        tasks = [asyncio.ensure_future(each) for each in more]
+        result = await first
+        await asyncio.sleep(0.01)
+        return result, tasks
+
+    try:
+        return loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
+def test_g19_g22_a_renewal_of_a_loop_that_was_closed_strands_nobody():
+    clock, hanging = Clock(), []
+
+    @cached(maxsize=10, ttl=10, stale=10, timer=clock)
+    async def function(number):
+        if hanging:
+            await asyncio.sleep(LIMIT)
+        return clock.now
+
+    assert closed_loop(function(1))[0] == 1000
+    clock.advance(12)
+    hanging.append(1)
+    assert closed_loop(function(1))[0] == 1000
+    hanging.clear()
+    clock.advance(38)
+    run_threads(lambda: limited(function(1)))
+    assert limited(function(1)) == 1050
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_g19_a_load_of_a_loop_that_was_closed_strands_nobody():
+    cache, begun = Cache(10), threading.Event()
+
+    async def hang(key):
+        begun.set()
+        await asyncio.sleep(LIMIT)
+
+    _, tasks = closed_loop(same(1), cache.get_or_load_async("a", hang))
+    assert begun.is_set()
+    assert cache.get_or_load("a", str) == "a", "also in the thread that ran the loop"
+    _, tasks = closed_loop(same(1), cache.get_or_load_async("b", hang))
+    assert limited(cache.get_or_load_async("b", same)) == "b"
+
+
+def test_g19_who_waits_when_a_loop_is_closed_is_not_stranded():
+    cache, begun, close = Cache(10), threading.Event(), threading.Event()
+    tasks = []
+
+    async def hang(key):
+        begun.set()
+        await asyncio.sleep(LIMIT)
+
+    async def until_told(key):
+        while not close.is_set():
+            await asyncio.sleep(0.001)
+
+    def loop():
+        tasks.extend(closed_loop(until_told(1), cache.get_or_load_async("a", hang))[1])
+
+    def thread():
+        assert begun.wait(LIMIT)
+        threading.Timer(0.05, close.set).start()
+        assert cache.get_or_load("a", str) == "a"
+
+    def task():
+        assert begun.wait(LIMIT)
+        assert limited(cache.get_or_load_async("a", same)) == "a"
+
+    run_threads(loop, thread, task)
+
+
+# What exceptions keep
+
+
+def test_g23_a_kept_exception_does_not_grow():
+    @cached(errors=KeyError, error_ttl=60)
+    def function(number):
+        raise KeyError(number)
+
+    def depth():
+        with pytest.raises(KeyError) as caught:
+            function(1)
+        return len(caught.traceback)
+
+    depth()
+    assert len({depth() for _ in range(5)}) == 1
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_g23_g29_a_kept_exception_is_one_hit(is_async):
+    def body(number):
+        raise KeyError(number)
+
+    async def coroutine(number):
+        return body(number)
+
+    made = cached(errors=KeyError, error_ttl=60)(coroutine if is_async else body)
+
+    def function(number):
+        return limited(made(number)) if is_async else made(number)
+
+    for _ in range(4):
+        with pytest.raises(KeyError):
+            function(1)
+    assert made.cache_info()[:2] == (3, 1)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("waits", [False, True])
+def test_g23_a_load_that_failed_leaves_no_cycles(is_async, waits):
+    things = []
+
+    @cached
+    def function(number):
+        thing = Thing(number)
+        things.append(weakref.ref(thing))
+        time.sleep(0.02 if waits else 0)
+        raise LookupError(number)
+
+    @cached
+    async def coroutine(number):
+        thing = Thing(number)
+        things.append(weakref.ref(thing))
+        await asyncio.sleep(0.02 if waits else 0)
+        raise LookupError(number)
+
+    async def both():
+        await asyncio.gather(*[coroutine(1)] if not waits else [coroutine(1), coroutine(1)], return_exceptions=True)
+
+    def call():
+        if is_async:
+            limited(both())
+        else:
+            with contextlib.suppress(LookupError):
+                function(1)
+
+    call()
+    gc.collect()
+    gc.disable()
+    try:
+        if waits and not is_async:
+            run_threads(call, call)
+        else:
+            call()
+        assert things[-1]() is None
+    finally:
+        gc.enable()
 
 
 # One's own key

@@ -12,7 +12,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, Iterable, NamedTuple, TypeVar, overload
 
 from pinyon import _core
-from pinyon._flights import Failure, Loader
+from pinyon._flights import Failure, Loader, opened
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -148,6 +148,10 @@ class _Missing:
     def __call__(self, cached: _core.Cached[..., Any], key: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         return self.loader.get(key, self._load(cached, args, kwargs))
 
+    def open(self, kept: Any) -> Any:
+        """Raises the exception that was kept."""
+        return opened(kept)
+
     def refresh(self, cached: _core.Cached[..., Any], key: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         return self.loader.refresh(key, self._load(cached, args, kwargs))
 
@@ -161,6 +165,9 @@ class _MissingAsync(_Missing):
 
     def __call__(self, cached: _core.Cached[..., Any], key: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         return self.loader.get_async(key, self._load(cached, args, kwargs))
+
+    async def open(self, kept: Any) -> Any:
+        return opened(kept)
 
     def refresh(self, cached: _core.Cached[..., Any], key: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         return self.loader.refresh_async(key, self._load(cached, args, kwargs))
@@ -259,7 +266,8 @@ def cached(  # type: ignore[misc]  # What `Unpack` stands for is spelled out.
 
     Args:
         cache: an existing `Cache`, which several functions may share; else one is made of `maxsize` (1024 if nothing is said), `maxbytes`, `weigher`,
-            `policy`, `ttl`, `tti` and `timer`, which are those of `Cache`. In a shared one `ttl` and `tti` are for the results of this function.
+            `policy`, `ttl`, `tti` and `timer`, which are those of `Cache`. In a shared one `ttl` and `tti` are for the results of this function, whose
+            name is part of the keys (and a number, if it is a lambda or made within a function).
         ttl: how long a result is fresh.
         stale: for so long after its `ttl` a result is still given out, while one caller renews it.
         refresh: from this age on a result is renewed while it is given out. Functions renew in a thread of their own, or by `executor.submit`;
@@ -313,7 +321,8 @@ def cached(  # type: ignore[misc]  # What `Unpack` stands for is spelled out.
         if not callable(function):
             raise TypeError(f"cached decorates functions, not {type(function).__name__}")
         is_async = inspect.iscoroutinefunction(function)
-        prefix = _prefix(function) if cache is not None else None
+        shared = cache is not None
+        prefix = _prefix(function) if shared else None
 
         def make(instance: weakref.ref[Any] | None = None, binder: _Methods | None = None) -> _core.Cached[..., Any]:
             home = cache if cache is not None else new_cache()
@@ -335,7 +344,7 @@ def cached(  # type: ignore[misc]  # What `Unpack` stands for is spelled out.
             return made
 
         # With a cache of the user's, or keys of the user's making, methods are told apart by their `self`.
-        return make(binder=None if cache is not None or key is not None else _Methods(make))
+        return make(binder=None if shared or key is not None else _Methods(make))
 
     return decorate if function is None else decorate(function)
 

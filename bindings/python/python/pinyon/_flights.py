@@ -3,13 +3,19 @@
 Who leads, and whether what a leader brings may still be stored, the native cache decides. How one waits is decided here: a thread waits for a lock
 (which a signal interrupts), a task for a future of its loop. Both wait for the same flights, so threads and tasks share their loads.
 
-In the child of a fork the native cache gives the lead of what threads of the parent were loading to whoever asks next.
+In the child of a fork the native cache gives the lead of what threads of the parent were loading to whoever asks next. A renewal that waits in an
+executor may never begin, and a load of a loop that was closed never ends: whoever would wait for one of these abandons it and asks again.
+
+An exception keeps the frames it went through, and a flight keeps the exception it ended with. So that they do not keep one another, no frame keeps its
+flight when it is left.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
+import functools
 import inspect
 import threading
 from typing import Any, Awaitable, Callable
@@ -17,6 +23,9 @@ from typing import Any, Awaitable, Callable
 from pinyon import _core
 
 FLYING, LANDED, FAILED, ABANDONED = range(4)
+
+#: Seconds after which whoever waits for a load of another loop looks if that was closed: it tells nobody.
+LOOK = 0.25
 
 
 class OwnKeyError(RuntimeError):
@@ -42,20 +51,50 @@ _leading: contextvars.ContextVar[tuple[Flight, ...]] = contextvars.ContextVar("p
 class Flight:
     """One load: who makes it, what came of it, and who waits."""
 
-    __slots__ = ("cache", "token", "thread", "state", "result", "_lock", "_futures")
+    __slots__ = ("cache", "loop", "token", "thread", "state", "result", "_queued", "_lock", "_futures")
 
-    def __init__(self, cache: _core.Cache[Any, Any]) -> None:
+    def __init__(self, cache: _core.Cache[Any, Any], loop: asyncio.AbstractEventLoop | None = None) -> None:
         self.cache = cache
+        #: The loop in which it is made, if it is made by a task.
+        self.loop = loop
         #: Set when the native cache has given the lead to this flight.
         self.token = 0
         #: The thread in which it is made; 0 if that is not known yet.
         self.thread = threading.get_ident()
         self.state = FLYING
         self.result: Any = None
+        # Has one item while it waits for a thread: whoever takes that out decides what becomes of it.
+        self._queued: list[None] = []
         # Held until the load has ended: whoever gets it lets go of it at once.
         self._lock = threading.Lock()
         self._lock.acquire()
         self._futures: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+
+    def queue(self) -> None:
+        """It waits for a thread to make it."""
+        self.thread = 0
+        self._queued.append(None)
+
+    def _unqueue(self) -> bool:
+        try:
+            self._queued.pop()
+        except IndexError:
+            return False
+        return True
+
+    def begin(self) -> bool:
+        """A thread has come to it. False if it was abandoned meanwhile."""
+        if not self._unqueue():
+            return False
+        self.thread = threading.get_ident()
+        return True
+
+    def give_up(self) -> bool:
+        """True if nobody makes it, or it has ended without a result; then it is abandoned."""
+        if self.state == FLYING and (self.loop is not None and self.loop.is_closed() or self._unqueue()):
+            _renewals.pop(self, None)
+            self.abandon()
+        return self.state == ABANDONED
 
     def end(self, state: int, result: Any = None) -> None:
         """Tells everybody what came of it. Only the first time counts."""
@@ -79,20 +118,30 @@ class Flight:
 
     def wait(self, key: Any) -> None:
         """Waits as a thread."""
+        if self.give_up():
+            return
         self.check(key)
         if self.thread == threading.get_ident() and self.state == FLYING:
             raise OwnKeyError(f"a task of this thread is loading {key!r}, and cannot go on while the thread waits for it")
-        with self._lock:
-            pass
+        if self.loop is None:
+            with self._lock:
+                pass
+        while self.state == FLYING and not self.give_up():
+            if self._lock.acquire(timeout=LOOK):
+                self._lock.release()
 
     async def wait_async(self, key: Any) -> None:
         """Waits as a task."""
+        if self.give_up():
+            return
         self.check(key)
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         self._futures.append((loop, future))
-        if self.state == FLYING:
+        if self.state == FLYING and self.loop in (None, loop):
             await future
+        while self.state == FLYING and not self.give_up():
+            await asyncio.wait([future], timeout=LOOK)
 
     def complete(self, key: Any, value: Any, options: dict[str, Any]) -> None:
         """The load is done."""
@@ -120,6 +169,13 @@ class Flight:
         """Whoever led it, if anybody did, goes on to something else."""
         if self.token and self.state == FLYING:
             self.abandon()
+
+
+def _leave(before: contextvars.Token[Any]) -> None:
+    """The leader's flight has ended."""
+    # A coroutine that is let go of half way ends in a context that is not its own.
+    with contextlib.suppress(ValueError):
+        _leading.reset(before)
 
 
 def _wake(future: asyncio.Future[None]) -> None:
@@ -156,9 +212,10 @@ class Loader:
             value = load()
         except BaseException as error:
             self._failed(flight, key, error)
+            del flight
             raise
         finally:
-            _leading.reset(before)
+            _leave(before)
         return self._loaded(flight, key, value)
 
     async def _land_async(self, flight: Flight, key: Any, load: Callable[[], Awaitable[Any]]) -> Any:
@@ -168,9 +225,10 @@ class Loader:
             value = await load()
         except BaseException as error:
             self._failed(flight, key, error)
+            del flight
             raise
         finally:
-            _leading.reset(before)
+            _leave(before)
         return self._loaded(flight, key, value)
 
     def _loaded(self, flight: Flight, key: Any, value: Any) -> Any:
@@ -191,75 +249,90 @@ class Loader:
 
     def get(self, key: Any, load: Callable[[], Any]) -> Any:
         """The value of a key, loaded by this thread or by whoever does it already."""
-        while True:
-            flight = Flight(self.cache)
-            try:
-                answer, what = _core.ask(self.cache, key, flight)
-                if answer == "lead":
-                    return self._land(flight, key, load)
-                if answer == "due":
-                    self._renew(flight, key, load)
-                if answer != "wait":
-                    return _opened(what)
-            except BaseException:
-                flight.drop()
-                raise
-            try:
-                what.wait(key)
-            except OwnKeyError:
-                if self.reentry == "bypass":
-                    return load()
-                raise
-            if what.state == LANDED:
-                return _opened(what.result)
-            if what.state == FAILED:
-                raise what.result
+        flight: Any = None
+        what: Any = None
+        try:
+            while True:
+                flight = Flight(self.cache)
+                try:
+                    answer, what = _core.ask(self.cache, key, flight)
+                    if answer == "lead":
+                        return self._land(flight, key, load)
+                    if answer == "due":
+                        self._renew(flight, key, load)
+                    if answer != "wait":
+                        return opened(what)
+                except BaseException:
+                    flight.drop()
+                    raise
+                try:
+                    what.wait(key)
+                except OwnKeyError:
+                    if self.reentry == "bypass":
+                        return load()
+                    raise
+                if what.state == LANDED:
+                    return opened(what.result)
+                if what.state == FAILED:
+                    raise what.result
+        finally:
+            del flight, what
 
     async def get_async(self, key: Any, load: Callable[[], Awaitable[Any]]) -> Any:
         """The same for a task."""
-        while True:
-            flight = Flight(self.cache)
-            try:
-                answer, what = _core.ask(self.cache, key, flight)
-                if answer == "lead":
-                    return await self._land_async(flight, key, load)
-                if answer == "due":
-                    self._renew_async(flight, key, load)
-                if answer != "wait":
-                    return _opened(what)
-            except BaseException:
-                flight.drop()
-                raise
-            try:
-                await what.wait_async(key)
-            except OwnKeyError:
-                if self.reentry == "bypass":
-                    return await load()
-                raise
-            if what.state == LANDED:
-                return _opened(what.result)
-            if what.state == FAILED:
-                raise what.result
+        flight: Any = None
+        what: Any = None
+        try:
+            while True:
+                # Without a loop, a coroutine may still find the value, or lead.
+                flight = Flight(self.cache, asyncio._get_running_loop())
+                try:
+                    answer, what = _core.ask(self.cache, key, flight)
+                    if answer == "lead":
+                        return await self._land_async(flight, key, load)
+                    if answer == "due":
+                        self._renew_async(flight, key, load)
+                    if answer != "wait":
+                        return opened(what)
+                except BaseException:
+                    flight.drop()
+                    raise
+                try:
+                    await what.wait_async(key)
+                except OwnKeyError:
+                    if self.reentry == "bypass":
+                        return await load()
+                    raise
+                if what.state == LANDED:
+                    return opened(what.result)
+                if what.state == FAILED:
+                    raise what.result
+        finally:
+            del flight, what
 
     def _renew(self, flight: Flight, key: Any, load: Callable[[], Any]) -> None:
         """Loads beside whoever asked, who has the old value. An exception is reported as that of a thread."""
-        flight.thread = 0
-
-        def run() -> None:
-            flight.thread = threading.get_ident()
-            self._land(flight, key, load)
-
+        flight.queue()
+        run = functools.partial(self._begin, flight, key, load)
         if self.executor is not None:
-            self.executor.submit(run).add_done_callback(_report)
+            self.executor.submit(run).add_done_callback(functools.partial(_report, flight))
         else:
             threading.Thread(target=run, name="pinyon-refresh", daemon=True).start()
 
+    def _begin(self, flight: Flight, key: Any, load: Callable[[], Any]) -> None:
+        """A thread has come to a renewal."""
+        try:
+            if flight.begin():
+                self._land(flight, key, load)
+        finally:
+            del flight
+
     def _renew_async(self, flight: Flight, key: Any, load: Callable[[], Awaitable[Any]]) -> None:
         task = asyncio.get_running_loop().create_task(self._land_async(flight, key, load))
-        _renewals.add(task)
+        _renewals[flight] = task
 
-        def done(task: asyncio.Task[Any]) -> None:
-            _renewals.discard(task)
+        def done(_task: asyncio.Task[Any]) -> None:
+            _renewals.pop(flight, None)
             # A task that was cancelled before it began.
             flight.drop()
 
@@ -279,21 +352,27 @@ class Loader:
 
 
 #: Tasks that renew values: a loop itself keeps no task alive.
-_renewals: set[asyncio.Task[Any]] = set()
+_renewals: dict[Flight, asyncio.Task[Any]] = {}
 
 
-def _report(future: Any) -> None:
+def _report(flight: Flight, future: Any) -> None:
     """Raises what a renewal raised, where the executor reports what its callbacks raise."""
-    future.result()
+    # One that was cancelled before it began.
+    flight.drop()
+    del flight
+    if not future.cancelled():
+        future.result()
 
 
 def _no_options(_value: Any) -> dict[str, Any]:
     return {}
 
 
-def _opened(value: Any) -> Any:
+def opened(value: Any) -> Any:
+    """A value, or raises the exception that was kept in its place."""
     if type(value) is Failure:
-        raise value.error
+        # Else each time it is raised would be added to what it tells of the times before.
+        raise value.error.with_traceback(None)
     return value
 
 

@@ -84,6 +84,14 @@ impl Order {
         }
     }
 
+    /// All slots, in the order of [`push`](Order::push).
+    pub(super) fn slots(&self, ages: &List) -> Vec<Slot> {
+        match self {
+            Order::Chosen(numbered) => numbered.slots.clone(),
+            _ => self.list(ages).iter().collect(),
+        }
+    }
+
     /// How often a slot was used, where that matters.
     pub(super) fn count(&self, slot: Slot) -> u64 {
         match self {

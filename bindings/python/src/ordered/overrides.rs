@@ -45,6 +45,11 @@ impl Methods {
         self.0 & others.0 != 0
     }
 
+    #[inline(always)]
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Those that the class has from elsewhere than from here.
     pub(super) fn of(class: &Bound<'_, PyType>) -> PyResult<Methods> {
         let py = class.py();

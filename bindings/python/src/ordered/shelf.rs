@@ -5,7 +5,8 @@
 //! # Invariants
 //!
 //! * **S1** Each entry of the table is once in `ages`, once in the order, and (if there are deadlines) once among them.
-//! * **S2** `total` is the sum of the sizes, and is not above `most` after a write.
+//! * **S2** `total` is the sum of the sizes, in the order in which they came and went (which matters for floats), and is not above `most` after a
+//!   write.
 
 use super::deadlines::{Deadlines, First, Moment, Place};
 use super::list::List;
@@ -118,9 +119,7 @@ impl Shelf {
             self.order.read(slot);
             return Written::Kept(self.table.entry(slot).value.clone());
         }
-        if let (Some(deadlines), Some((_, place))) = (&self.deadlines, &offer.due)
-            && !deadlines.is_current(*place)
-        {
+        if !self.is_current(offer) {
             return Written::Moved;
         }
         while !self.fits(found, offer.size) {
@@ -128,6 +127,26 @@ impl Shelf {
             found = found.filter(|slot| *slot != victim);
             drop(self.remove(victim));
         }
+        self.put(found, offer);
+        Written::Done
+    }
+
+    /// Puts an entry back, whether there is room or not; `None` if the place for its deadline is none any more.
+    pub(super) fn restore(&mut self, found: Option<Slot>, offer: &mut Offer<'_>) -> Option<Slot> {
+        self.is_current(offer).then(|| self.put(found, offer))
+    }
+
+    /// Whether the place that was found for the deadline is one still.
+    #[inline(always)]
+    fn is_current(&self, offer: &Offer<'_>) -> bool {
+        match (&self.deadlines, &offer.due) {
+            (Some(deadlines), Some((_, place))) => deadlines.is_current(*place),
+            _ => true,
+        }
+    }
+
+    #[inline(always)]
+    fn put(&mut self, found: Option<Slot>, offer: &mut Offer<'_>) -> Slot {
         let slot = match found {
             Some(slot) => {
                 self.replace(slot, offer);
@@ -138,7 +157,7 @@ impl Shelf {
         if let (Some(deadlines), Some((due, place))) = (&mut self.deadlines, offer.due.take()) {
             deadlines.enter(slot, self.table.entry(slot).born, due, place);
         }
-        Written::Done
+        slot
     }
 
     fn replace(&mut self, slot: Slot, offer: &Offer<'_>) {
@@ -197,7 +216,7 @@ impl Shelf {
         deadlines.moment(slot).clone()
     }
 
-    /// Keys, values, sizes and moments by arrival; and places in that with counts of use, who leaves first first.
+    /// Keys, values, sizes and moments by arrival; and places in that with counts of use, in the order.
     pub(super) fn listed(&self) -> (Vec<Listed>, Vec<(usize, u64)>) {
         let mut places = vec![0; self.table.width()];
         let mut entries = Vec::with_capacity(self.table.len());
@@ -207,7 +226,7 @@ impl Shelf {
             let moment = self.deadlines.as_ref().map(|deadlines| deadlines.moment(slot).clone());
             entries.push((entry.key.object(), entry.value.clone(), self.size(slot), moment));
         }
-        let order = self.order.list(&self.ages).iter();
+        let order = self.order.slots(&self.ages).into_iter();
         (entries, order.map(|slot| (places[slot as usize], self.order.count(slot))).collect())
     }
 

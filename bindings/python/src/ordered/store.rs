@@ -25,7 +25,7 @@ type Pair<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
 /// An entry of a copy or a pickle: key, value, size and moment.
 type Saved<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>);
 
-/// Places among the entries with counts of use, who leaves first first.
+/// Places among the entries with counts of use, in the order in which they leave or are chosen by.
 type Leaving = Vec<(usize, u64)>;
 
 /// See the module's head.
@@ -55,7 +55,7 @@ pub(super) fn missing(key: &Bound<'_, PyAny>) -> PyErr {
 impl Used {
     fn __getitem__<'py>(slf: &Bound<'py, Self>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let slf = slf.as_super();
-        look(slf, key)?.map_or_else(|| absent(slf, key), |value| Ok(value.into_bound(slf.py())))
+        look(slf, key)?.map_or_else(|| absent_used(slf, key), |value| Ok(value.into_bound(slf.py())))
     }
 }
 
@@ -156,7 +156,11 @@ pub(super) fn write(
 ) -> PyResult<Option<Object>> {
     let (py, store) = (slf.py(), slf.get());
     let probe = Probe::new(key)?;
+    let _still = if store.own.is_empty() { None } else { timed::stand(slf)? };
     let now = timed::now(slf)?;
+    if let Some(now) = &now {
+        timed::expire(slf, now)?;
+    }
     let due = match &now {
         Some(now) => match timed::due(slf, key, value, now)? {
             Some(due) => Some((due, None)),
@@ -165,9 +169,6 @@ pub(super) fn write(
         },
         None => None,
     };
-    if let Some(now) = &now {
-        timed::expire(slf, now)?;
-    }
     let size = weigh(slf, value)?;
     let evicts = store.evicts(&store.shelf.hold(py));
     let mut offer = Offer { probe: &probe, value: value.into(), size, due, keeps, evicts };
@@ -221,6 +222,15 @@ fn absent<'py>(slf: &Bound<'py, Store>, key: &Bound<'py, PyAny>) -> PyResult<Bou
         true => slf.call_method1("__missing__", (key,)),
         false => Err(missing(key)),
     }
+}
+
+/// As `absent`. What the class has stored under the key meanwhile is used by that; where entries expire it is not.
+fn absent_used<'py>(slf: &Bound<'py, Store>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let value = absent(slf, key)?;
+    if slf.get().life.is_none() {
+        slf.get().read(slf.py(), &Probe::new(key)?, None, |shelf, slot| shelf.order.read(slot))?;
+    }
+    Ok(value)
 }
 
 /// The error of `popitem`.
@@ -343,6 +353,7 @@ impl Store {
         let (py, store) = (slf.py(), slf.get());
         let default = || default.unwrap_or_else(|| py.None().into_bound(py));
         if store.own.any(Methods::CONTAINS.and(Methods::GETITEM)) {
+            let _still = timed::stand(slf)?;
             return if slf.as_any().contains(key)? { slf.as_any().get_item(key) } else { Ok(default()) };
         }
         let value = look(slf, key)?;
@@ -368,6 +379,7 @@ impl Store {
         let absent = || default.clone().ok_or_else(|| missing(key));
         let steps = Methods::CONTAINS.and(Methods::GETITEM).and(Methods::DELITEM);
         if slf.get().own.any(steps) {
+            let _still = timed::stand(slf)?;
             if !slf.as_any().contains(key)? {
                 return absent();
             }
@@ -394,6 +406,7 @@ impl Store {
         let default = default.unwrap_or_else(|| py.None().into_bound(py));
         let steps = Methods::CONTAINS.and(Methods::GETITEM).and(Methods::SETITEM);
         if slf.get().own.any(steps) {
+            let _still = timed::stand(slf)?;
             if slf.as_any().contains(key)? {
                 return slf.as_any().get_item(key);
             }
@@ -411,6 +424,7 @@ impl Store {
     fn popitem<'py>(slf: &Bound<'py, Self>) -> PyResult<Pair<'py>> {
         let (py, store) = (slf.py(), slf.get());
         let _call = Call::new(py);
+        let _still = timed::stand(slf)?;
         timed::expire_now(slf)?;
         let by_iteration = matches!(store.shelf.hold(py).order, Order::Arrival);
         let walks = Methods::ITER.and(Methods::GETITEM).and(Methods::DELITEM);
@@ -455,22 +469,27 @@ impl Store {
     }
 
     /// All that is there, for `repr`, copies and pickles: keys, values, sizes and moments in the order of arrival, and places in that with
-    /// counts of use in the order of leaving.
-    fn _entries<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Leaving)> {
+    /// counts of use in the order of leaving; and the sum of the sizes.
+    fn _entries<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Leaving, Bound<'py, PyAny>)> {
         let _call = Call::new(py);
-        let (entries, order) = self.shelf.hold(py).listed();
+        let ((entries, order), total) = {
+            let shelf = self.shelf.hold(py);
+            (shelf.listed(), shelf.total)
+        };
         let list = PyList::empty(py);
         for (key, value, size, moment) in entries {
             let moment = moment.map(|moment| moment.object(py)).transpose()?;
             let (key, value) = (key.into_bound(py), value.into_bound(py));
             list.append((key, value, size.into_object(py)?, moment))?;
         }
-        Ok((list, order))
+        Ok((list, order, total.into_object(py)?))
     }
 
-    /// Puts into a new cache what `_entries` gave of another.
-    fn _restore(&self, py: Python<'_>, entries: Vec<Saved<'_>>, order: Leaving) -> PyResult<()> {
+    /// Puts into a new cache what `_entries` gave of another. Sums of floats depend on their order, so the sum is taken over as it was.
+    fn _restore(&self, entries: Vec<Saved<'_>>, order: Leaving, total: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = total.py();
         let _call = Call::new(py);
+        let total = Number::of(total)?;
         let mut slots = Vec::with_capacity(entries.len());
         for (key, value, size, moment) in &entries {
             let (probe, size) = (Probe::new(key)?, Number::of(size)?);
@@ -479,13 +498,14 @@ impl Store {
             let due = moment.map(|moment| (moment, place));
             let mut offer =
                 Offer { probe: &probe, value: value.into(), size, due, keeps: false, evicts: false };
-            step(py, &self.shelf, &probe, |shelf, found| drop(shelf.write(found, &mut offer)))?;
-            slots.push(step(py, &self.shelf, &probe, |_, found| found)?);
+            slots.push(step(py, &self.shelf, &probe, |shelf, found| shelf.restore(found, &mut offer))?);
         }
         let order = order.iter().map(|(at, count)| Some((*slots.get(*at)?.as_ref()?, *count)));
         match order.collect::<Option<Vec<_>>>() {
             Some(order) => {
-                self.shelf.hold(py).reorder(&order);
+                let mut shelf = self.shelf.hold(py);
+                shelf.reorder(&order);
+                shelf.total = total;
                 Ok(())
             }
             None => Err(PyValueError::new_err("these are not the entries of a cache")),

@@ -6,7 +6,7 @@
 use super::deadlines::{Deadlines, First, Moment, Place};
 use super::overrides::Methods;
 use super::store::{Store, Used};
-use super::timer::Timer;
+use super::timer::{Standing, Timer};
 use crate::object::{Call, Object, visit_object};
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
@@ -41,6 +41,14 @@ impl<'py> Now<'py> {
     fn new(object: Bound<'py, PyAny>) -> Self {
         Now { moment: Moment::from(&object), object }
     }
+}
+
+/// Has the clock stand still, if entries expire: for calls that are several steps, or run methods of the class's own.
+#[inline(always)]
+pub(super) fn stand<'py>(slf: &Bound<'py, Store>) -> PyResult<Option<Standing<'py>>> {
+    let Some(life) = &slf.get().life else { return Ok(None) };
+    let timer = life.hold(slf.py()).as_ref().map(|life| life.timer.clone_ref(slf.py()));
+    timer.map(|timer| Timer::stand(timer.into_bound(slf.py()))).transpose()
 }
 
 /// The time, if entries expire.
@@ -120,6 +128,7 @@ pub(super) fn expire<'py>(slf: &Bound<'py, Store>, now: &Now<'py>) -> PyResult<(
 /// As `expire`, by the clock; nothing happens where entries do not expire.
 pub(super) fn expire_now(slf: &Bound<'_, Store>) -> PyResult<()> {
     let _call = Call::new(slf.py());
+    let _still = if slf.get().own.any(Methods::EXPIRE) { stand(slf)? } else { None };
     match now(slf)? {
         Some(now) => expire(slf, &now),
         None => Ok(()),

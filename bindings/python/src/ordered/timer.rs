@@ -17,6 +17,15 @@ struct Still {
     time: Object,
 }
 
+/// Until it is dropped the clock stands still for this thread.
+pub(super) struct Standing<'py>(Bound<'py, Timer>);
+
+impl Drop for Standing<'_> {
+    fn drop(&mut self) {
+        self.0.get().leave(self.0.py());
+    }
+}
+
 /// See the module's head.
 #[pyclass(module = "pinyon._core", frozen)]
 #[derive(Debug)]
@@ -47,6 +56,30 @@ impl Timer {
             None => self.timer.bind(py).call0(),
         }
     }
+
+    /// As `with`.
+    ///
+    /// # Errors
+    ///
+    /// What the clock raises.
+    pub(super) fn stand<'py>(slf: Bound<'py, Self>) -> PyResult<Standing<'py>> {
+        slf.get().__enter__(slf.py())?;
+        Ok(Standing(slf))
+    }
+
+    /// False if it was not entered in this thread.
+    fn leave(&self, py: Python<'_>) -> bool {
+        let _call = Call::new(py);
+        let here = thread::current().id();
+        let mut still = self.still.hold(py);
+        let Some(at) = still.iter().position(|still| still.thread == here) else { return false };
+        still[at].depth -= 1;
+        if still[at].depth == 0 {
+            still.swap_remove(at);
+        }
+        drop(still);
+        true
+    }
 }
 
 #[pymethods]
@@ -73,17 +106,10 @@ impl Timer {
 
     #[pyo3(signature = (*_error))]
     fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyAny>) -> PyResult<()> {
-        let _call = Call::new(py);
-        let here = thread::current().id();
-        let mut still = self.still.hold(py);
-        let at = still.iter().position(|still| still.thread == here);
-        let at = at.ok_or_else(|| PyRuntimeError::new_err("the timer was not entered in this thread"))?;
-        still[at].depth -= 1;
-        if still[at].depth == 0 {
-            still.swap_remove(at);
+        match self.leave(py) {
+            true => Ok(()),
+            false => Err(PyRuntimeError::new_err("the timer was not entered in this thread")),
         }
-        drop(still);
-        Ok(())
     }
 
     fn __getattr__<'py>(&self, name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {

@@ -20,6 +20,15 @@ _ABSENT = object()
 _CHOICE = random.choice
 
 
+def _below(length: int) -> int:
+    """The place that `random.choice` would choose, by the same random bits."""
+    bits = length.bit_length()
+    number = random.getrandbits(bits)
+    while number >= length > 0:
+        number = random.getrandbits(bits)
+    return number
+
+
 class _Items(ItemsView[_KT, _VT]):
     """Pairs; what goes while somebody iterates is passed over."""
 
@@ -64,7 +73,7 @@ class Cache(_core.Store, MutableMapping[_KT, _VT]):
     def __init__(self, maxsize: float, getsizeof: Callable[[_VT], float] | None = None) -> None:
         if maxsize < 0:
             raise ValueError("maxsize must be non-negative")
-        if getsizeof:
+        if getsizeof is not None:
             self.getsizeof = getsizeof  # type: ignore[assignment,method-assign]
         self._begin(maxsize, self.getsizeof is not Cache.getsizeof)
 
@@ -86,8 +95,8 @@ class Cache(_core.Store, MutableMapping[_KT, _VT]):
         return f"{type(self).__name__}({held!r}, maxsize={self.maxsize!r}, currsize={currsize!r})"
 
     def _settings(self) -> dict[str, Any]:
-        entries, order = self._entries()
-        return {"maxsize": self.maxsize, "entries": entries, "order": order}
+        entries, order, total = self._entries()
+        return {"maxsize": self.maxsize, "entries": entries, "order": order, "currsize": total}
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return _new, (type(self),), (self.__dict__.copy(), self._settings())
@@ -96,7 +105,7 @@ class Cache(_core.Store, MutableMapping[_KT, _VT]):
         attributes, settings = state
         self.__dict__.update(attributes)
         self._begin(settings["maxsize"], self.getsizeof is not Cache.getsizeof)
-        self._restore(settings["entries"], settings["order"])
+        self._restore(settings["entries"], settings["order"], settings["currsize"])
 
     def __copy__(self) -> Any:
         copied = _new(type(self))
@@ -167,7 +176,7 @@ class RRCache(Cache[_KT, _VT]):
 
     def _choose(self) -> Any:
         if self.__choice == _CHOICE:
-            found = self._nth(random.getrandbits(60))
+            found = self._nth(_below(_core.Store.__len__(self)))
             return _ABSENT if found is None else found[0]
         keys = _Keys(self)
         try:
