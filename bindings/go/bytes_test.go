@@ -504,3 +504,52 @@ func TestG01G06G12Storm(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 }
+
+func TestG29WhatLeavesAllAtOnceIsCountedByWhatWasAsked(t *testing.T) {
+	clock := NewManualClock()
+	b := made(t, WithCapacity(100), WithClock(clock), WithTTL(time.Second))
+	set(t, b, "k", "v")
+	clock.Advance(2 * time.Second)
+	b.Clear()
+	if s := b.Stats(); s.Cleared != 1 || s.Expired != 0 {
+		t.Errorf("Clear: %+v", s)
+	}
+	set(t, b, "k", "v")
+	clock.Advance(2 * time.Second)
+	b.InvalidateAll()
+	for b.Maintain(1000) {
+	}
+	if s := b.Stats(); s.Invalidated != 1 || s.Expired != 0 {
+		t.Errorf("InvalidateAll: %+v", s)
+	}
+}
+
+func TestG03G29ARefusalOverAnEntryCountsBoth(t *testing.T) {
+	b := made(t, WithCapacityWeight(10))
+	set(t, b, "k", "v")
+	if err := b.SetEntry("k", nil, Entry{Weight: 11}); !errors.Is(err, ErrTooHeavy) {
+		t.Fatal(err)
+	}
+	lacks(t, b, "k")
+	if s := b.Stats(); s.Added != 1 || s.Replaced != 1 || s.Refused != 1 || s.Entries != 0 || s.Weight != 0 {
+		t.Fatalf("%+v", s)
+	}
+}
+
+func TestG04ACounterInBytesIsWeighedAnew(t *testing.T) {
+	b := made(t, WithCapacityBytes(64<<10))
+	b.SetEntry("given", counter(1), Entry{Weight: 5000})
+	b.SetEntry("nothing", counter(1), Entry{Weightless: true})
+	b.Set("counted", counter(1))
+	weights := map[string]uint64{}
+	for _, key := range []string{"given", "nothing", "counted"} {
+		if n := must[int64](t)(b.Add(key, 1, Entry{})); n != 2 {
+			t.Fatal(n)
+		}
+		m, _ := b.Metadata(key)
+		weights[key] = m.Weight
+	}
+	if weights["given"] >= 1000 || weights["nothing"] != 0 || weights["counted"] == 0 {
+		t.Fatal(weights)
+	}
+}
