@@ -553,3 +553,19 @@ func TestG04ACounterInBytesIsWeighedAnew(t *testing.T) {
 		t.Fatal(weights)
 	}
 }
+
+func TestG07G09AClockDoesNotComeRoundAgain(t *testing.T) {
+	clock := NewManualClock()
+	b := made(t, WithCapacity(10), WithClock(clock), WithTTL(time.Hour))
+	set(t, b, "k", "v")
+	var all sync.WaitGroup
+	for _, by := range []time.Duration{Forever, Forever, 2, -1} {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			clock.Advance(by)
+		}()
+	}
+	all.Wait()
+	lacks(t, b, "k")
+}

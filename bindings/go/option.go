@@ -183,7 +183,7 @@ type Entry struct {
 	TTL        time.Duration // how long it lives, [Forever] for ever; to the millisecond, rounded up
 	Idle       time.Duration // how long it lives unread
 	Weight     uint64        // in place of what the library counts; of no effect where the capacity is a number of entries
-	Weightless bool          // it takes no room, and is never evicted
+	Weightless bool          // it takes no room, and is never evicted; of no effect where the capacity is a number of entries
 	Tags       []string      // for InvalidateTag
 }
 
