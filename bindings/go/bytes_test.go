@@ -2,6 +2,7 @@ package pinyon
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -502,6 +504,42 @@ func TestG01G06G12Storm(t *testing.T) {
 	all.Wait()
 	if s := b.Stats(); s.Entries > 500 || s.Weight > 500 {
 		t.Fatalf("%+v", s)
+	}
+}
+
+func TestG16SetIfAbsentSeesNoValueInANegativeResultThatGoes(t *testing.T) {
+	b := made(t, WithCapacity(100), WithNegativeTTL(time.Minute))
+	var stop atomic.Bool
+	var all sync.WaitGroup
+	all.Add(1)
+	go func() {
+		defer all.Done()
+		for !stop.Load() {
+			b.GetOrLoad(context.Background(), "k", func(context.Context) ([]byte, error) { return nil, ErrNotFound })
+			b.Delete("k")
+		}
+	}()
+	for i := range 20_000 {
+		if !must[bool](t)(b.SetIfAbsent("k", []byte("v"), Entry{})) {
+			t.Errorf("call %d: not stored, though nothing was there", i)
+			break
+		}
+		b.Delete("k")
+	}
+	stop.Store(true)
+	all.Wait()
+}
+
+func TestReplaceAnswersForItsArgumentsFirst(t *testing.T) {
+	for _, options := range [][]Option{{WithCapacity(10)}, {WithCapacity(10), WithNegativeTTL(time.Minute)}} {
+		b := made(t, options...)
+		if _, err := b.Replace("absent", nil, Entry{TTL: -1}); !errors.Is(err, ErrInvalid) {
+			t.Error(err)
+		}
+		b.Close()
+		if _, err := b.Replace("absent", nil, Entry{}); !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
 	}
 }
 

@@ -184,7 +184,7 @@ func (b *Bytes) settle(e *engine, token uint64, value []byte, entry *Entry, err 
 				err = c.err()
 			}
 		}
-	} else if b.mark != nil && errors.Is(err, ErrNotFound) {
+	} else if b.mark != nil && isNotFound(err) {
 		if c := e.complete(token, b.mark, &write{ttl: b.negative}); c >= 0 {
 			return err
 		}
@@ -193,6 +193,11 @@ func (b *Bytes) settle(e *engine, token uint64, value []byte, entry *Entry, err 
 		e.abandon(token)
 	}
 	return err
+}
+
+// isNotFound says that a loader's source has nothing. One that panicked does not say so, whatever it panicked with.
+func isNotFound(err error) bool {
+	return errors.Is(err, ErrNotFound) && !errors.As(err, new(*PanicError))
 }
 
 // Between these a call asks again and again that waits for a load which is not in this program's hands.
@@ -284,6 +289,7 @@ func (b *Bytes) BulkLoad(ctx context.Context, keys []string, load func(ctx conte
 		if seen[key] {
 			continue
 		}
+		key = strings.Clone(key) // which may be a Key
 		seen[key] = true
 		a, c := e.acquire(key, forever, 0, []byte{})
 		switch c {
@@ -318,7 +324,7 @@ func (b *Bytes) BulkLoad(ctx context.Context, keys []string, load func(ctx conte
 	note := func(key string, value []byte, err error) {
 		if err == nil {
 			found[key] = value
-		} else if first == nil && !errors.Is(err, ErrNotFound) {
+		} else if first == nil && !isNotFound(err) {
 			first = err
 		}
 	}

@@ -392,6 +392,63 @@ func TestAKeyMayChangeAfterTheCall(t *testing.T) {
 	}
 }
 
+// Of a bulk load also after the call has returned: its result has keys, and its loader may go on.
+func TestKeysOfABulkLoadMayChangeAfterTheCall(t *testing.T) {
+	b := made(t)
+	set(t, b, "there", "v")
+	there, missing := []byte("there"), []byte("first")
+	started, change, done := make(chan bool), make(chan bool), make(chan bool)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-started; cancel() }()
+	got, err := b.BulkLoad(ctx, []string{Key(there), Key(missing)}, func(_ context.Context, missing []string) (map[string][]byte, error) {
+		close(started)
+		<-change
+		if missing[0] != "first" {
+			t.Errorf("asked for %q", missing[0])
+		}
+		defer close(done)
+		return map[string][]byte{"first": []byte("v")}, nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	copy(there, "other")
+	copy(missing, "other")
+	close(change)
+	<-done
+	if string(got["there"]) != "v" {
+		t.Errorf("%s", got)
+	}
+	eventually(t, func() bool { v, _ := b.Get("first"); return string(v) == "v" }, func() any { return "not under its key" })
+}
+
+func TestKeysOfATypedBulkLoadMayChangeAfterTheCall(t *testing.T) {
+	c := typed[string, int](t)
+	key := []byte("first")
+	got, err := c.BulkLoad(t.Context(), []string{Key(key)}, func(_ context.Context, missing []string) (map[string]int, error) {
+		return map[string]int{missing[0]: 1}, nil
+	})
+	copy(key, "other")
+	if err != nil || got["first"] != 1 {
+		t.Fatal(got, err)
+	}
+}
+
+func TestG23APanicIsNotNotFound(t *testing.T) {
+	b := made(t, WithCapacity(10), WithNegativeTTL(time.Minute))
+	panics := func() { panic(fmt.Errorf("from a call that must succeed: %w", ErrNotFound)) }
+	var panicked *PanicError
+	if _, err := b.GetOrLoad(t.Context(), "k", func(context.Context) ([]byte, error) { panics(); return nil, nil }); !errors.As(err, &panicked) {
+		t.Fatal(err)
+	}
+	brought(t, b, "k", "v", brings("v"))
+	_, err := b.BulkLoad(t.Context(), []string{"other"}, func(context.Context, []string) (map[string][]byte, error) { panics(); return nil, nil })
+	if !errors.As(err, &panicked) {
+		t.Fatal(err)
+	}
+	brought(t, b, "other", "v", brings("v"))
+}
+
 func TestBulkLoad(t *testing.T) {
 	b := made(t, WithCapacity(100), WithNegativeTTL(time.Minute))
 	set(t, b, "a", "A")

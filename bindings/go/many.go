@@ -14,7 +14,7 @@ func (b *Bytes) MGet(keys []string) [][]byte {
 		sum += len(value)
 	}
 	own := make([]byte, 0, sum)
-	if len(buffer) == sum {
+	if b.mark == nil && len(buffer) == sum { // all values in their order, and nothing else
 		own = append(own, buffer...)
 	} else {
 		for _, value := range values {
