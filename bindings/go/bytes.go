@@ -18,6 +18,8 @@ type Bytes struct {
 	negative uint64                 // how long one lives, in milliseconds
 	unit     unit
 	loads    loads
+	waiting  atomic.Int64 // calls that wait for another's load
+	lent     *lent        // nil, but of an attached cache
 	notices  *notices
 }
 
@@ -365,7 +367,9 @@ func (b *Bytes) Len() int {
 // Stats is what the cache has done, and what it holds; zero when it is closed.
 func (b *Bytes) Stats() Stats {
 	if e := b.open.Load(); e != nil {
-		return e.stats()
+		s := e.stats()
+		s.Waiting += uint64(b.waiting.Load())
+		return s
 	}
 	return Stats{}
 }
@@ -409,6 +413,7 @@ func (b *Bytes) Close() error {
 	if b.notices != nil {
 		b.notices.close(e)
 	}
+	b.lent.close(e)
 	e.discard()
 	return nil
 }

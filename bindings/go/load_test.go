@@ -434,6 +434,52 @@ func TestKeysOfATypedBulkLoadMayChangeAfterTheCall(t *testing.T) {
 	}
 }
 
+// waiters has so many more calls wait for the load of a key, and returns once they do.
+func waiters(t *testing.T, b *Bytes, key string, count int, all *sync.WaitGroup) {
+	t.Helper()
+	for range count {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			b.GetOrLoad(context.Background(), key, never(t))
+		}()
+	}
+	eventually(t, func() bool { return b.Stats().Waiting == uint64(count) }, func() any { return b.Stats() })
+}
+
+func TestG29AFailureIsCountedOnceAndWhoWaitsIsCounted(t *testing.T) {
+	boom := errors.New("boom")
+	for name, want := range map[string]error{"fails": boom, "is not found": ErrNotFound} {
+		for _, options := range [][]Option{{WithCapacity(10)}, {WithCapacity(10), WithNegativeTTL(time.Minute)}} {
+			t.Run(name, func(t *testing.T) {
+				b := made(t, options...)
+				started, finish := make(chan bool), make(chan bool)
+				var all sync.WaitGroup
+				all.Add(1)
+				go func() {
+					defer all.Done()
+					b.GetOrLoad(context.Background(), "k", func(context.Context) ([]byte, error) {
+						close(started)
+						<-finish
+						return nil, want
+					})
+				}()
+				<-started
+				waiters(t, b, "k", 20, &all)
+				close(finish)
+				all.Wait()
+				failures := uint64(1)
+				if b.mark != nil && want == ErrNotFound {
+					failures = 0 // it is an entry
+				}
+				if s := b.Stats(); s.Waiting != 0 || s.LoadFailures != failures || s.Loads != 1-failures {
+					t.Fatalf("%+v", s)
+				}
+			})
+		}
+	}
+}
+
 func TestG23APanicIsNotNotFound(t *testing.T) {
 	b := made(t, WithCapacity(10), WithNegativeTTL(time.Minute))
 	panics := func() { panic(fmt.Errorf("from a call that must succeed: %w", ErrNotFound)) }
