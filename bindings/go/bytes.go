@@ -18,6 +18,8 @@ type Bytes struct {
 	negative uint64                 // how long one lives, in milliseconds
 	unit     unit
 	loads    loads
+	waiting  atomic.Int64 // calls that wait for another's load
+	lent     *lent        // nil, but of an attached cache
 	notices  *notices
 }
 
@@ -177,45 +179,64 @@ func (b *Bytes) SetEntry(key string, value []byte, entry Entry) error {
 	return e.set(key, value, w).err()
 }
 
-// under writes a value under a condition, and says whether it held.
-func (b *Bytes) under(key string, value []byte, when condition, expected []byte, entry *Entry) (bool, error) {
+// under writes a value under a condition. Without an error the code is codeOK if that held; else codeMiss if nothing is there, and
+// codeNotStored if something is.
+func (b *Bytes) under(key string, value []byte, when condition, expected []byte, entry *Entry) (code, error) {
 	w, err := entry.write()
 	if err != nil {
-		return false, err
+		return codeArgument, err
 	}
 	e := b.open.Load()
 	if e == nil {
-		return false, ErrClosed
+		return codeMiss, ErrClosed
 	}
 	if w == nil {
 		w = new(write)
 	}
 	w.condition, w.expected = when, expected
 	c := e.set(key, value, w)
-	return c == codeOK, c.err()
+	return c, c.err()
 }
 
 // SetIfAbsent writes a value if nothing is there, and says whether it did. Atomic.
 func (b *Bytes) SetIfAbsent(key string, value []byte, entry Entry) (bool, error) {
-	stored, err := b.under(key, value, ifAbsent, nil, &entry)
-	if !stored && err == nil && b.mark != nil {
-		return b.under(key, value, ifEqual, b.mark, &entry)
+	for {
+		c, err := b.under(key, value, ifAbsent, nil, &entry)
+		if c == codeNotStored && b.mark != nil {
+			if c, err = b.under(key, value, ifEqual, b.mark, &entry); c == codeMiss && err == nil {
+				continue // it was the mark, which has gone
+			}
+		}
+		return c == codeOK, err
 	}
-	return stored, err
 }
 
 // Replace writes a value if something is there, and says whether it did. Atomic.
 func (b *Bytes) Replace(key string, value []byte, entry Entry) (bool, error) {
-	for b.mark != nil {
+	if b.mark != nil {
+		return b.replaceMarked(key, value, entry)
+	}
+	c, err := b.under(key, value, ifPresent, nil, &entry)
+	return c == codeOK, err
+}
+
+// replaceMarked is Replace where what is there may be the mark.
+func (b *Bytes) replaceMarked(key string, value []byte, entry Entry) (bool, error) {
+	if _, err := entry.write(); err != nil {
+		return false, err
+	}
+	for {
 		old, ok := b.Get(key)
+		if b.open.Load() == nil {
+			return false, ErrClosed
+		}
 		if !ok {
 			return false, nil
 		}
-		if stored, err := b.under(key, value, ifEqual, old, &entry); stored || err != nil {
-			return stored, err
+		if c, err := b.under(key, value, ifEqual, old, &entry); c == codeOK || err != nil {
+			return c == codeOK, err
 		}
 	}
-	return b.under(key, value, ifPresent, nil, &entry)
 }
 
 // CompareAndSwap writes a value if what is there is old, byte for byte, and says whether it did. Atomic.
@@ -223,7 +244,8 @@ func (b *Bytes) CompareAndSwap(key string, old, value []byte, entry Entry) (bool
 	if b.absent(old) {
 		return false, nil
 	}
-	return b.under(key, value, ifEqual, old, &entry)
+	c, err := b.under(key, value, ifEqual, old, &entry)
+	return c == codeOK, err
 }
 
 // Delete removes an entry, and says whether it was there.
@@ -286,14 +308,11 @@ func (b *Bytes) Add(key string, delta int64, entry Entry) (int64, error) {
 		now, c := e.counterAdd(key, delta, delta, w)
 		if c == codeNotCounter && b.mark != nil {
 			made, err := b.under(key, counter(delta), ifEqual, b.mark, &entry)
-			if made {
-				return delta, nil
-			} else if err != nil {
+			if err != nil {
 				return 0, err
-			} else if !b.isMarked(key) {
-				if now, c = e.counterAdd(key, delta, delta, w); c != codeNotCounter {
-					return now, c.err()
-				}
+			} else if made == codeOK {
+				return delta, nil
+			} else if b.isNoCounter(key) {
 				return 0, ErrNotCounter
 			}
 			continue
@@ -302,11 +321,10 @@ func (b *Bytes) Add(key string, delta int64, entry Entry) (int64, error) {
 	}
 }
 
-func (b *Bytes) isMarked(key string) (marked bool) {
-	if e := b.open.Load(); e != nil {
-		e.view(key, func(value []byte) { marked = b.absent(value) })
-	}
-	return marked
+// isNoCounter says that a value is there which is none.
+func (b *Bytes) isNoCounter(key string) (is bool) {
+	b.View(key, func(value []byte) { is = len(value) != 8 })
+	return is
 }
 
 func counter(n int64) []byte {
@@ -349,7 +367,9 @@ func (b *Bytes) Len() int {
 // Stats is what the cache has done, and what it holds; zero when it is closed.
 func (b *Bytes) Stats() Stats {
 	if e := b.open.Load(); e != nil {
-		return e.stats()
+		s := e.stats()
+		s.Waiting += uint64(b.waiting.Load())
+		return s
 	}
 	return Stats{}
 }
@@ -393,6 +413,7 @@ func (b *Bytes) Close() error {
 	if b.notices != nil {
 		b.notices.close(e)
 	}
+	b.lent.close(e)
 	e.discard()
 	return nil
 }

@@ -2,6 +2,7 @@ package pinyon
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -503,4 +505,105 @@ func TestG01G06G12Storm(t *testing.T) {
 	if s := b.Stats(); s.Entries > 500 || s.Weight > 500 {
 		t.Fatalf("%+v", s)
 	}
+}
+
+func TestG16SetIfAbsentSeesNoValueInANegativeResultThatGoes(t *testing.T) {
+	b := made(t, WithCapacity(100), WithNegativeTTL(time.Minute))
+	var stop atomic.Bool
+	var all sync.WaitGroup
+	all.Add(1)
+	go func() {
+		defer all.Done()
+		for !stop.Load() {
+			b.GetOrLoad(context.Background(), "k", func(context.Context) ([]byte, error) { return nil, ErrNotFound })
+			b.Delete("k")
+		}
+	}()
+	for i := range 20_000 {
+		if !must[bool](t)(b.SetIfAbsent("k", []byte("v"), Entry{})) {
+			t.Errorf("call %d: not stored, though nothing was there", i)
+			break
+		}
+		b.Delete("k")
+	}
+	stop.Store(true)
+	all.Wait()
+}
+
+func TestReplaceAnswersForItsArgumentsFirst(t *testing.T) {
+	for _, options := range [][]Option{{WithCapacity(10)}, {WithCapacity(10), WithNegativeTTL(time.Minute)}} {
+		b := made(t, options...)
+		if _, err := b.Replace("absent", nil, Entry{TTL: -1}); !errors.Is(err, ErrInvalid) {
+			t.Error(err)
+		}
+		b.Close()
+		if _, err := b.Replace("absent", nil, Entry{}); !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+	}
+}
+
+func TestG29WhatLeavesAllAtOnceIsCountedByWhatWasAsked(t *testing.T) {
+	clock := NewManualClock()
+	b := made(t, WithCapacity(100), WithClock(clock), WithTTL(time.Second))
+	set(t, b, "k", "v")
+	clock.Advance(2 * time.Second)
+	b.Clear()
+	if s := b.Stats(); s.Cleared != 1 || s.Expired != 0 {
+		t.Errorf("Clear: %+v", s)
+	}
+	set(t, b, "k", "v")
+	clock.Advance(2 * time.Second)
+	b.InvalidateAll()
+	for b.Maintain(1000) {
+	}
+	if s := b.Stats(); s.Invalidated != 1 || s.Expired != 0 {
+		t.Errorf("InvalidateAll: %+v", s)
+	}
+}
+
+func TestG03G29ARefusalOverAnEntryCountsBoth(t *testing.T) {
+	b := made(t, WithCapacityWeight(10))
+	set(t, b, "k", "v")
+	if err := b.SetEntry("k", nil, Entry{Weight: 11}); !errors.Is(err, ErrTooHeavy) {
+		t.Fatal(err)
+	}
+	lacks(t, b, "k")
+	if s := b.Stats(); s.Added != 1 || s.Replaced != 1 || s.Refused != 1 || s.Entries != 0 || s.Weight != 0 {
+		t.Fatalf("%+v", s)
+	}
+}
+
+func TestG04ACounterInBytesIsWeighedAnew(t *testing.T) {
+	b := made(t, WithCapacityBytes(64<<10))
+	b.SetEntry("given", counter(1), Entry{Weight: 5000})
+	b.SetEntry("nothing", counter(1), Entry{Weightless: true})
+	b.Set("counted", counter(1))
+	weights := map[string]uint64{}
+	for _, key := range []string{"given", "nothing", "counted"} {
+		if n := must[int64](t)(b.Add(key, 1, Entry{})); n != 2 {
+			t.Fatal(n)
+		}
+		m, _ := b.Metadata(key)
+		weights[key] = m.Weight
+	}
+	if weights["given"] >= 1000 || weights["nothing"] != 0 || weights["counted"] == 0 {
+		t.Fatal(weights)
+	}
+}
+
+func TestG07G09AClockDoesNotComeRoundAgain(t *testing.T) {
+	clock := NewManualClock()
+	b := made(t, WithCapacity(10), WithClock(clock), WithTTL(time.Hour))
+	set(t, b, "k", "v")
+	var all sync.WaitGroup
+	for _, by := range []time.Duration{Forever, Forever, 2, -1} {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			clock.Advance(by)
+		}()
+	}
+	all.Wait()
+	lacks(t, b, "k")
 }

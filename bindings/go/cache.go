@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"reflect"
+	"strings"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -314,8 +315,12 @@ func (c *Cache[K, V]) BulkLoad(ctx context.Context, keys []K, load func(ctx cont
 		return found, err
 	}
 	byText := make(map[string]K, len(keys))
-	for i, text := range texts {
-		byText[text] = keys[i]
+	for i, key := range keys {
+		text := strings.Clone(texts[i]) // which may be a Key
+		if c.textual {
+			key = *(*K)(unsafe.Pointer(&text))
+		}
+		byText[text] = key
 	}
 	values, err := c.bytes.BulkLoad(ctx, texts, func(ctx context.Context, missing []string) (map[string][]byte, error) {
 		asked := make([]K, len(missing))

@@ -26,8 +26,10 @@ func NewManualClock() *ManualClock {
 	return clock
 }
 
-// Advance moves the clock; back it does not go: a negative time is nothing.
+// Advance moves the clock; back it does not go: a negative time is nothing, and the last time there is stays.
 func (c *ManualClock) Advance(by time.Duration) {
-	atomic.AddUint64(c.now, uint64(max(by, 0)))
+	for now := atomic.LoadUint64(c.now); !atomic.CompareAndSwapUint64(c.now, now, advanced(now, by)); {
+		now = atomic.LoadUint64(c.now)
+	}
 	runtime.KeepAlive(c)
 }

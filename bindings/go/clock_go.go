@@ -15,5 +15,9 @@ type ManualClock struct {
 // NewManualClock makes a clock.
 func NewManualClock() *ManualClock { return new(ManualClock) }
 
-// Advance moves the clock; back it does not go: a negative time is nothing.
-func (c *ManualClock) Advance(by time.Duration) { c.now.Add(uint64(max(by, 0))) }
+// Advance moves the clock; back it does not go: a negative time is nothing, and the last time there is stays.
+func (c *ManualClock) Advance(by time.Duration) {
+	for now := c.now.Load(); !c.now.CompareAndSwap(now, advanced(now, by)); {
+		now = c.now.Load()
+	}
+}

@@ -31,7 +31,7 @@ const (
 )
 
 var (
-	// ErrClosed is returned by every call on a cache after its Close.
+	// ErrClosed is returned by writes and loads of a cache after its Close; other calls find nothing.
 	ErrClosed = errors.New("pinyon: the cache is closed")
 	// ErrNotFound says that nothing is there under the key. A loader returns it, or an error that wraps it, to say that its
 	// source has nothing either; with [WithNegativeTTL] that is remembered.

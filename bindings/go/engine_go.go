@@ -144,13 +144,8 @@ func (e *engine) empty(cause Cause) {
 		s := &e.shards[i]
 		s.mu.Lock()
 		s.leases.overtakeAll()
-		now := e.now()
 		for _, n := range s.entries {
-			if n.expires() <= now {
-				e.expel(s, n, Expired)
-			} else {
-				e.expel(s, n, cause)
-			}
+			e.expel(s, n, cause)
 		}
 		s.renew()
 		s.mu.Unlock()
@@ -176,8 +171,18 @@ func (e *engine) setCapacity(capacity uint64) code {
 		return codeArgument
 	}
 	e.capacity.Store(capacity)
+	e.passWrites()
 	e.shrink(capacity)
 	return codeOK
+}
+
+// passWrites waits for the writes under way, which may have seen the capacity before: they hold the lock of a shard.
+func (e *engine) passWrites() {
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.mu.Lock()
+		s.mu.Unlock()
+	}
 }
 
 func (e *engine) shrink(weight uint64) (evicted uint64) {

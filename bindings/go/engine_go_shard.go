@@ -30,7 +30,6 @@ type entry struct {
 	read       int64
 	due        int64 // when its end is looked at: not after it expires; endless: it is not among the ends
 	end, slot  int32 // its places among the ends, and in the slots
-	given      bool  // the weight is the user's
 	isIn       place // in the order
 	uses       uint8 // since the order was asked for a victim
 	tags       []*tagged

@@ -5,6 +5,8 @@ package pinyon
 // told counts what left.
 func (s *shard) told(weight uint64, cause Cause) {
 	switch cause {
+	case Replaced:
+		s.stats.Replaced++
 	case Expired:
 		s.stats.Expired++
 		s.stats.ExpiredWeight += weight

@@ -389,3 +389,23 @@ func TestEngineLendsToOneWhoWaitedForAsLongAsItAsked(t *testing.T) {
 		t.Error(c)
 	}
 }
+
+// One that has seen the old capacity might still take weight by it.
+func TestG01G05ACapacityIsNotSetBeforeWritesUnderWayAreOver(t *testing.T) {
+	e, _ := engineOf(t, settings{capacity: 1000, unit: unitWeight, shards: 8})
+	done := make(chan bool)
+	e.change("k", func(*shard, *entry) written {
+		go func() {
+			e.setCapacity(10)
+			close(done)
+		}()
+		select {
+		case <-done:
+			t.Error("set beside a write")
+		case <-time.After(20 * time.Millisecond):
+		}
+		return written{value: nil, w: &write{weight: 10}}
+	})
+	<-done
+	checked(t, e)
+}

@@ -13,7 +13,7 @@ type written struct {
 	code  code // other than codeOK: nothing is written
 	value []byte
 	w     *write
-	// of the old entry stay lifetimes, and a weight that was given
+	// of the old entry stay lifetimes, and its weight: of bytes only that of one that weighs nothing
 	keeps bool
 }
 
@@ -45,7 +45,7 @@ func (e *engine) changed(key string, decide func(*shard, *entry) written) (c cod
 	if d.w == nil {
 		d.w = &plain
 	}
-	weight, given := e.weigh(key, d, old)
+	weight := e.weigh(key, d, old)
 	if weight > e.capacity.Load() {
 		e.refuse(s, key, d.value, old, weight)
 		return codeTooHeavy, nil, false
@@ -64,7 +64,7 @@ func (e *engine) changed(key string, decide func(*shard, *entry) written) (c cod
 		s.untag(n)
 		s.order.use(n)
 	}
-	n.value, n.given = append([]byte{}, d.value...), given
+	n.value = append([]byte{}, d.value...)
 	if !d.keeps || old == nil {
 		n.deadline = lifetime(now, d.w.ttl, e.ttl)
 		n.idle = lifetime(0, d.w.idle, e.idle)
@@ -87,21 +87,21 @@ func (e *engine) refuse(s *shard, key string, value []byte, old *entry, weight u
 	}
 }
 
-// weigh is what an entry weighs, and whether its user said so.
-func (e *engine) weigh(key string, d written, old *entry) (weight uint64, given bool) {
+// weigh is what an entry weighs.
+func (e *engine) weigh(key string, d written, old *entry) uint64 {
 	switch {
 	case e.unit == unitEntries:
-		return 1, false
-	case d.keeps && old != nil && (old.given || e.unit != unitBytes):
-		return old.weight, old.given
+		return 1
+	case d.keeps && old != nil && (e.unit != unitBytes || old.weight == 0):
+		return old.weight
 	case d.w.weightless:
-		return 0, true
+		return 0
 	case d.w.weight != 0:
-		return d.w.weight, true
+		return d.w.weight
 	case e.unit == unitWeight:
-		return 1, false
+		return 1
 	}
-	return uint64(len(key)+len(d.value)) + entryOverhead, false
+	return uint64(len(key)+len(d.value)) + entryOverhead
 }
 
 // reserve takes weight for an entry in place of an old one, for which it evicts others of the shard; false: there are none.

@@ -124,6 +124,7 @@ func (b *Bytes) launch(ctx context.Context, e *engine, keys []string, tokens []u
 	l := &loading{cancel: cancel, wanted: len(keys), forever: background}
 	ctx = context.WithValue(ctx, loadingKey{}, l)
 	results := make([]*result, len(keys))
+	b.lent.hold(e, tokens)
 	keys = slices.Clone(keys)
 	for i, key := range keys {
 		keys[i] = strings.Clone(key) // which may be a Key
@@ -140,7 +141,8 @@ func (b *Bytes) launch(ctx context.Context, e *engine, keys []string, tokens []u
 			settled[i] = true
 			f := results[i].flight
 			results[i].value = value
-			f.err = b.settle(e, tokens[i], value, entry, err)
+			b.lent.end(tokens[i], func() { err = b.settle(e, tokens[i], value, entry, err) })
+			f.err = err
 			f.abandoned = f.err != nil && l.isOver()
 			b.loads.remove(keys[i], f)
 			close(f.done)
@@ -184,7 +186,7 @@ func (b *Bytes) settle(e *engine, token uint64, value []byte, entry *Entry, err 
 				err = c.err()
 			}
 		}
-	} else if b.mark != nil && errors.Is(err, ErrNotFound) {
+	} else if b.mark != nil && isNotFound(err) {
 		if c := e.complete(token, b.mark, &write{ttl: b.negative}); c >= 0 {
 			return err
 		}
@@ -195,6 +197,11 @@ func (b *Bytes) settle(e *engine, token uint64, value []byte, entry *Entry, err 
 	return err
 }
 
+// isNotFound says that a loader's source has nothing. One that panicked does not say so, whatever it panicked with.
+func isNotFound(err error) bool {
+	return errors.Is(err, ErrNotFound) && !errors.As(err, new(*PanicError))
+}
+
 // Between these a call asks again and again that waits for a load which is not in this program's hands.
 const (
 	shortestPoll = 1 * time.Millisecond
@@ -203,6 +210,27 @@ const (
 
 // follow waits for another's load. again: the place among those who wait was lost, ask anew.
 func (b *Bytes) follow(ctx context.Context, e *engine, key string, ticket uint64, load loader) (value []byte, err error, again bool) {
+	a, c, err := b.turn(ctx, e, key, ticket)
+	switch {
+	case err != nil:
+		e.leave(ticket)
+		return nil, err, false
+	case c == codeOK:
+		value, err = b.loaded(a.value)
+		return value, err, false
+	case c == codeLead:
+		value, err = b.lead(ctx, e, key, a.token, load)
+		return value, err, false
+	case c == codeOwnKey:
+		return nil, ErrRecursiveLoad, false
+	}
+	return nil, c.err(), c >= 0
+}
+
+// turn waits until a ticket is worth something, or for the error of ctx or of the load.
+func (b *Bytes) turn(ctx context.Context, e *engine, key string, ticket uint64) (a acquired, c code, err error) {
+	b.waiting.Add(1)
+	defer b.waiting.Add(-1)
 	for poll := shortestPoll; ; poll = min(2*poll, longestPoll) {
 		f := b.loads.find(key)
 		if f != nil && !f.batch.join() {
@@ -211,38 +239,14 @@ func (b *Bytes) follow(ctx context.Context, e *engine, key string, ticket uint64
 		}
 		if f == nil {
 			err = slept(ctx, poll)
-		} else {
-			err = f.awaited(ctx)
+		} else if err = f.awaited(ctx); err == nil && !f.abandoned {
+			err = f.err // without a look at the ticket, which may have become the next lease
 		}
 		if err != nil {
-			e.leave(ticket)
-			return nil, err, false
+			return acquired{}, codeTimedOut, err
 		}
-		a, c := e.wait(ticket, []byte{})
-		failed := f != nil && f.err != nil && !f.abandoned
-		switch c {
-		case codeOK:
-			value, err = b.loaded(a.value)
-			if err != nil && failed {
-				err = f.err // which may say more
-			}
-			return value, err, false
-		case codeLead:
-			if failed {
-				e.abandon(a.token)
-				return nil, f.err, false
-			}
-			value, err = b.lead(ctx, e, key, a.token, load)
-			return value, err, false
-		case codeTimedOut:
-			if failed {
-				e.leave(ticket)
-				return nil, f.err, false
-			}
-		case codeOwnKey:
-			return nil, ErrRecursiveLoad, false
-		default:
-			return nil, c.err(), c >= 0
+		if a, c = e.wait(ticket, []byte{}); c != codeTimedOut {
+			return a, c, nil
 		}
 	}
 }
@@ -284,7 +288,7 @@ func (b *Bytes) BulkLoad(ctx context.Context, keys []string, load func(ctx conte
 		if seen[key] {
 			continue
 		}
-		key = strings.Clone(key) // which may be a Key, and is kept by loads that go on
+		key = strings.Clone(key) // which may be a Key
 		seen[key] = true
 		a, c := e.acquire(key, forever, 0, []byte{})
 		switch c {
@@ -319,7 +323,7 @@ func (b *Bytes) BulkLoad(ctx context.Context, keys []string, load func(ctx conte
 	note := func(key string, value []byte, err error) {
 		if err == nil {
 			found[key] = value
-		} else if first == nil && !errors.Is(err, ErrNotFound) {
+		} else if first == nil && !isNotFound(err) {
 			first = err
 		}
 	}

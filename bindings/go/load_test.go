@@ -392,40 +392,107 @@ func TestAKeyMayChangeAfterTheCall(t *testing.T) {
 	}
 }
 
+// Of a bulk load also after the call has returned: its result has keys, and its loader may go on.
 func TestKeysOfABulkLoadMayChangeAfterTheCall(t *testing.T) {
 	b := made(t)
-	key := []byte("first")
-	found, err := b.BulkLoad(context.Background(), []string{Key(key)}, func(_ context.Context, missing []string) (map[string][]byte, error) {
-		copy(key, "other")
-		return map[string][]byte{"first": []byte(missing[0])}, nil
+	set(t, b, "there", "v")
+	there, missing := []byte("there"), []byte("first")
+	started, change, done := make(chan bool), make(chan bool), make(chan bool)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-started; cancel() }()
+	got, err := b.BulkLoad(ctx, []string{Key(there), Key(missing)}, func(_ context.Context, missing []string) (map[string][]byte, error) {
+		close(started)
+		<-change
+		if missing[0] != "first" {
+			t.Errorf("asked for %q", missing[0])
+		}
+		defer close(done)
+		return map[string][]byte{"first": []byte("v")}, nil
 	})
-	copy(key, "third")
-	if err != nil || string(found["first"]) != "first" {
-		t.Fatal(found, err)
-	}
-	wants(t, b, "first", "first")
-}
-
-func TestG23MarksAreNoValuesOfMany(t *testing.T) {
-	b := made(t, WithCapacity(100), WithNegativeTTL(time.Minute))
-	long := strings.Repeat("b", 1000)
-	set(t, b, "a", strings.Repeat("a", len(b.mark)))
-	set(t, b, "b", long)
-	_, err := b.GetOrLoad(context.Background(), "c", func(context.Context) ([]byte, error) { return nil, ErrNotFound })
-	if !errors.Is(err, ErrNotFound) {
+	if !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	values, _ := b.MGetInto([]string{"a", "b", "c"}, nil, make([]byte, 0, 512))
-	if string(values[0]) != strings.Repeat("a", len(b.mark)) || string(values[1]) != long || values[2] != nil {
-		t.Fatal(values)
+	copy(there, "other")
+	copy(missing, "other")
+	close(change)
+	<-done
+	if string(got["there"]) != "v" {
+		t.Errorf("%s", got)
 	}
-	// Of rooms of every size.
-	for range 4 {
-		values = b.MGet([]string{"a", "b", "c"})
-		if string(values[0]) != strings.Repeat("a", len(b.mark)) || string(values[1]) != long || values[2] != nil {
-			t.Fatal(values)
+	eventually(t, func() bool { v, _ := b.Get("first"); return string(v) == "v" }, func() any { return "not under its key" })
+}
+
+func TestKeysOfATypedBulkLoadMayChangeAfterTheCall(t *testing.T) {
+	c := typed[string, int](t)
+	key := []byte("first")
+	got, err := c.BulkLoad(t.Context(), []string{Key(key)}, func(_ context.Context, missing []string) (map[string]int, error) {
+		return map[string]int{missing[0]: 1}, nil
+	})
+	copy(key, "other")
+	if err != nil || got["first"] != 1 {
+		t.Fatal(got, err)
+	}
+}
+
+// waiters has so many more calls wait for the load of a key, and returns once they do.
+func waiters(t *testing.T, b *Bytes, key string, count int, all *sync.WaitGroup) {
+	t.Helper()
+	for range count {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			b.GetOrLoad(context.Background(), key, never(t))
+		}()
+	}
+	eventually(t, func() bool { return b.Stats().Waiting == uint64(count) }, func() any { return b.Stats() })
+}
+
+func TestG29AFailureIsCountedOnceAndWhoWaitsIsCounted(t *testing.T) {
+	boom := errors.New("boom")
+	for name, want := range map[string]error{"fails": boom, "is not found": ErrNotFound} {
+		for _, options := range [][]Option{{WithCapacity(10)}, {WithCapacity(10), WithNegativeTTL(time.Minute)}} {
+			t.Run(name, func(t *testing.T) {
+				b := made(t, options...)
+				started, finish := make(chan bool), make(chan bool)
+				var all sync.WaitGroup
+				all.Add(1)
+				go func() {
+					defer all.Done()
+					b.GetOrLoad(context.Background(), "k", func(context.Context) ([]byte, error) {
+						close(started)
+						<-finish
+						return nil, want
+					})
+				}()
+				<-started
+				waiters(t, b, "k", 20, &all)
+				close(finish)
+				all.Wait()
+				failures := uint64(1)
+				if b.mark != nil && want == ErrNotFound {
+					failures = 0 // it is an entry
+				}
+				if s := b.Stats(); s.Waiting != 0 || s.LoadFailures != failures || s.Loads != 1-failures {
+					t.Fatalf("%+v", s)
+				}
+			})
 		}
 	}
+}
+
+func TestG23APanicIsNotNotFound(t *testing.T) {
+	b := made(t, WithCapacity(10), WithNegativeTTL(time.Minute))
+	panics := func() { panic(fmt.Errorf("from a call that must succeed: %w", ErrNotFound)) }
+	var panicked *PanicError
+	if _, err := b.GetOrLoad(t.Context(), "k", func(context.Context) ([]byte, error) { panics(); return nil, nil }); !errors.As(err, &panicked) {
+		t.Fatal(err)
+	}
+	brought(t, b, "k", "v", brings("v"))
+	_, err := b.BulkLoad(t.Context(), []string{"other"}, func(context.Context, []string) (map[string][]byte, error) { panics(); return nil, nil })
+	if !errors.As(err, &panicked) {
+		t.Fatal(err)
+	}
+	brought(t, b, "other", "v", brings("v"))
 }
 
 func TestBulkLoad(t *testing.T) {

@@ -14,8 +14,7 @@ func (b *Bytes) MGet(keys []string) [][]byte {
 		sum += len(value)
 	}
 	own := make([]byte, 0, sum)
-	// With marks of what is not there, which are no values, the buffer has other bytes too.
-	if b.mark == nil && len(buffer) == sum {
+	if b.mark == nil && len(buffer) == sum { // all values in their order, and nothing else
 		own = append(own, buffer...)
 	} else {
 		for _, value := range values {

@@ -2,11 +2,13 @@ package pinyon
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestMany(t *testing.T) {
@@ -99,5 +101,19 @@ func TestG25MViewReleasesWhenItPanics(t *testing.T) {
 	b.Maintain(10_000)
 	if s := b.Stats(); s.Entries != 0 {
 		t.Fatalf("%+v", s)
+	}
+}
+
+func TestMGetTellsValuesFromOneAnotherBesideANegativeResult(t *testing.T) {
+	b := made(t, WithCapacity(100), WithNegativeTTL(time.Minute))
+	small, large := strings.Repeat("a", 16), strings.Repeat("b", largestKept+1) // for which no room that is kept is enough
+	set(t, b, "a", small)
+	set(t, b, "b", large)
+	if _, err := b.GetOrLoad(t.Context(), "c", func(context.Context) ([]byte, error) { return nil, ErrNotFound }); !errors.Is(err, ErrNotFound) {
+		t.Fatal(err)
+	}
+	got := b.MGet([]string{"a", "b", "c"})
+	if string(got[0]) != small || string(got[1]) != large || got[2] != nil {
+		t.Fatalf("%.20q, %.20q, %.20q", got[0], got[1], got[2])
 	}
 }

@@ -109,7 +109,7 @@ func WithRefreshAfter(age time.Duration) Option {
 // WithNegativeTTL remembers for so long that a loader returned [ErrNotFound]: until then [Bytes.GetOrLoad] returns it too,
 // and all other calls see no entry. What is remembered is an entry of its own (its value is a random mark of 16 bytes, made with the
 // cache), so it counts in the capacity, and a write, a removal or an invalidation of its key ends it. In such a cache
-// Contains, TTL and Replace are reads, which count and are uses.
+// Contains, TTL and Replace are reads, which count and are uses. It does not go together with [Bytes.Shared].
 func WithNegativeTTL(ttl time.Duration) Option {
 	return duration("WithNegativeTTL", ttl, func(c *config, ms uint64) { c.negative = ms })
 }
@@ -183,7 +183,7 @@ type Entry struct {
 	TTL        time.Duration // how long it lives, [Forever] for ever; to the millisecond, rounded up
 	Idle       time.Duration // how long it lives unread
 	Weight     uint64        // in place of what the library counts; of no effect where the capacity is a number of entries
-	Weightless bool          // it takes no room, and is never evicted
+	Weightless bool          // it takes no room, and is never evicted; of no effect where the capacity is a number of entries
 	Tags       []string      // for InvalidateTag
 }
 

@@ -5,6 +5,7 @@ package pinyon
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 	"unsafe"
@@ -66,6 +67,102 @@ func TestSharedCaches(t *testing.T) {
 	}
 	b.Close()
 	if err := b.Shared(nil); !errors.Is(err, ErrClosed) {
+		t.Fatal(err)
+	}
+}
+
+func TestG27SharedKeepsTheNativeCacheUntilItReturns(t *testing.T) {
+	b := made(t)
+	freed := make(chan bool)
+	runtime.AddCleanup(b.open.Load(), func(c chan bool) { close(c) }, freed)
+	func() {
+		defer func() { recover() }()
+		b.Shared(func(unsafe.Pointer) {
+			b.Close()
+			for range 5 {
+				runtime.GC()
+				select {
+				case <-freed:
+					t.Error("freed while it was used")
+					return
+				case <-time.After(time.Millisecond):
+				}
+			}
+			panic("also then")
+		})
+	}()
+	eventually(t, func() bool {
+		runtime.GC()
+		select {
+		case <-freed:
+			return true
+		default:
+			return false
+		}
+	}, func() any { return "never freed" })
+}
+
+// attached is a cache, and the same as other code has it.
+func attached(t *testing.T) (own, other *Bytes) {
+	t.Helper()
+	own = made(t)
+	err := own.Shared(func(cache unsafe.Pointer) { other = must[*Bytes](t)(Attach(cache)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return own, other
+}
+
+func TestG19G33AnAttachedCacheIsNotUsedAfterItsClose(t *testing.T) {
+	own, other := attached(t)
+	started, finish := make(chan bool), make(chan bool)
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan bool)
+	go func() {
+		defer close(over)
+		other.GetOrLoad(ctx, "k", func(context.Context) ([]byte, error) {
+			close(started)
+			<-finish
+			return []byte("late"), nil
+		})
+	}()
+	<-started
+	cancel()
+	<-over
+	other.Close()
+	// The loader still runs, but its lease is given up.
+	ctx, cancel = context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	value, err := own.GetOrLoad(ctx, "k", brings("own"))
+	if err != nil || string(value) != "own" {
+		t.Errorf("%q, %v", value, err)
+	}
+	before := own.Stats()
+	close(finish)
+	eventually(t, func() bool { return flights(other) == 0 }, func() any { return "a flight is left" })
+	if after := own.Stats(); after != before || after.LoadFailures != 1 || after.Loads != 1 {
+		t.Errorf("%+v", after)
+	}
+}
+
+func TestAttachedClosesUnderItsLoads(t *testing.T) {
+	own, other := attached(t)
+	value, err := other.GetOrLoad(t.Context(), "k", func(context.Context) ([]byte, error) {
+		other.Close()
+		return []byte("v"), nil
+	})
+	if err != nil || string(value) != "v" {
+		t.Fatalf("a call under way ends as it would: %q, %v", value, err)
+	}
+	brought(t, own, "k", "own", brings("own"))
+	if _, err := other.GetOrLoad(t.Context(), "k", never(t)); !errors.Is(err, ErrClosed) {
+		t.Fatal(err)
+	}
+}
+
+func TestG23NegativeResultsAreNotShared(t *testing.T) {
+	b := made(t, WithCapacity(10), WithNegativeTTL(time.Second))
+	if err := b.Shared(func(unsafe.Pointer) { t.Error("shared") }); !errors.Is(err, ErrInvalid) {
 		t.Fatal(err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"unicode/utf8"
 
 	client "github.com/prometheus/client_golang/prometheus"
 
@@ -36,10 +37,13 @@ var _ client.Collector = (*Collector)(nil)
 // NewCollector makes one of no caches.
 func NewCollector() *Collector { return &Collector{caches: map[string]Cache{}} }
 
-// Add begins to show a cache. The name tells it from others; if one has it already the error is [ErrTaken].
+// Add begins to show a cache. The name, in UTF-8, tells it from others; if one has it already the error is [ErrTaken].
 func (c *Collector) Add(name string, cache Cache) error {
 	if cache == nil {
 		return errors.New("pinyon/prometheus: Add: there is no cache")
+	}
+	if !utf8.ValidString(name) { // no label can be
+		return fmt.Errorf("pinyon/prometheus: Add: the name %q is not UTF-8", name)
 	}
 	c.mutex.Lock()
 	defer c.mutex.Unlock()

@@ -190,3 +190,13 @@ func TestAtOnce(t *testing.T) {
 	}
 	group.Wait()
 }
+
+func TestANameThatNoScrapeCouldShowIsRefused(t *testing.T) {
+	c := prometheus.NewCollector()
+	if err := c.Add("users\xff", new(numbered)); err == nil || !strings.Contains(err.Error(), "UTF-8") {
+		t.Error(err)
+	}
+	if families, err := registered(t, c).Gather(); err != nil || len(families) != 0 {
+		t.Error(families, err)
+	}
+}
