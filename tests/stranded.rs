@@ -253,6 +253,24 @@ fn g19_g25_a_waker_whose_drop_panics_loses_no_lead_and_no_flight() {
 }
 
 #[test]
+fn g19_g25_a_waker_that_another_took_the_place_of_is_dropped_before_a_lead_is_taken() {
+    ends("one who asks after an older waker's drop panicked", || {
+        let (cache, armed) = (numbers(), Arc::new(AtomicBool::new(false)));
+        let leader = asks(&cache, pending(), Waker::noop());
+        let waker = Waker::from(Arc::new(Sticky(armed.clone())));
+        let mut next = asks(&cache, pending(), &waker);
+        drop(waker);
+        assert!(poll(&mut next, Waker::noop()).is_pending());
+        drop(leader);
+        armed.store(true, SeqCst);
+        assert!(catch_unwind(AssertUnwindSafe(|| poll(&mut next, Waker::noop()))).is_err());
+        drop(next);
+        assert_eq!(cache.get_or_load(&1, || 5), Ok(5));
+        cache.validate();
+    });
+}
+
+#[test]
 fn g19_a_task_that_was_woken_to_lead_and_is_kept_blocks_nobody_behind_it() {
     ends("the thread behind", || {
         let cache = numbers();
