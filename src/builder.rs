@@ -7,7 +7,7 @@ use crate::expiry::{CoarseTicker, Expiry, Span, Ticker, Time};
 use crate::listener::{Cause, Listener};
 use crate::load::{Flights, Leases, Soft};
 use crate::policy::Policy;
-use crate::shard::{Limits, Plan, Shard, entry_bytes};
+use crate::shard::{Limits, Plan, Shard};
 use crate::stats::Stripes;
 use crate::store::Store;
 use crate::sync::Arc;
@@ -26,10 +26,6 @@ const MAX_SHARDS: usize = 4096;
 const ENTRIES_PER_SHARD: u64 = 2048;
 /// Bytes, likewise.
 const BYTES_PER_SHARD: u64 = 2 << 20;
-/// Entries of a shard that may wait for readers before they are dropped.
-const WAITING: usize = 256;
-/// The least allowance for what waits, in a budget of bytes.
-const LEAST_ALLOWANCE: u64 = 1 << 20;
 
 /// How much a cache may hold.
 enum Capacity<K, V> {
@@ -113,6 +109,9 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// Keys, values and the library's own part of each entry in at most so many bytes. At least 1024.
+    ///
+    /// A cache whose entries can have lifetimes (its builder gives them some or [keeps ages](Self::track_age), or one entry was ever
+    /// given one) counts 44 bytes more for each entry that is written from then on.
     ///
     /// The bytes on the heap come from [`HeapSize`]; for types that do not have it see
     /// [`capacity_bytes_with`](Self::capacity_bytes_with).
@@ -289,23 +288,20 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
     pub fn build(mut self) -> Result<Cache<K, V, S>, BuildError> {
         let (setting, capacity) = self.take_capacity()?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let overhead = entry_bytes::<K, V>();
         let timed = self.ttl.is_some() || self.tti.is_some() || self.rule.is_some() || self.dated;
-        let (amount, weigher, expected, waiting) = match capacity {
+        let (amount, weigher, expected) = match capacity {
             Capacity::Entries(0) | Capacity::Weight(0) => {
                 return Err(BuildError::new(setting, 0, "1 or more"));
             }
             Capacity::Bytes(bytes, _) if bytes < 1024 => {
                 return Err(BuildError::new(setting, bytes, "1024 bytes or more"));
             }
-            Capacity::Entries(entries) => (entries, Weigher::One, entries, entries / 64),
+            Capacity::Entries(entries) => (entries, Weigher::One, entries),
             Capacity::Weight(weight) => {
                 let weigher = self.weigher.take().unwrap_or_else(|| Arc::new(|_, _| 1));
-                (weight, Weigher::Units(weigher), 0, weight / 64)
+                (weight, Weigher::Units(weigher), 0)
             }
-            Capacity::Bytes(bytes, heap) => {
-                (bytes, Weigher::Bytes(heap), 0, (bytes / 64).max(LEAST_ALLOWANCE.min(bytes / 8)))
-            }
+            Capacity::Bytes(bytes, heap) => (bytes, Weigher::Bytes(heap), 0),
         };
         if self.weigher.is_some() {
             return Err(BuildError::new(
@@ -316,7 +312,7 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
         }
         let shards = self.shard_count(&weigher, amount, cores)?;
         let seed = self.hasher.hash_one(0x5EED_u64);
-        let limits = self.limits(&weigher, expected / shards as u64, waiting / shards as u64);
+        let limits = Limits::of(&weigher, amount, shards);
         let arena = Arc::new(Arena::new(self.huge_pages));
         let plan = |shard: usize| Plan {
             expected: part(usize::try_from(expected).unwrap_or(usize::MAX), shards),
@@ -343,16 +339,8 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
         };
         let span = Span::new(self.ttl, self.tti);
         let counted = matches!(weigher, Weigher::One);
-        let inner = Inner {
-            store,
-            hasher: self.hasher,
-            weigher,
-            overhead,
-            span,
-            rule: self.rule,
-            soft: self.soft,
-            counted,
-        };
+        let inner =
+            Inner { store, hasher: self.hasher, weigher, span, rule: self.rule, soft: self.soft, counted };
         Ok(Cache { inner: Arc::new(inner) })
     }
 
@@ -378,24 +366,6 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
                 };
                 Ok(usize::try_from(useful).unwrap_or(MAX_SHARDS).clamp(1, (cores * 8).clamp(1, MAX_SHARDS)))
             }
-        }
-    }
-
-    /// What may wait for readers in a shard. Entries that hold nothing to drop cost a row each while they wait, and of bytes the
-    /// weight says how many may; others may be large, so fewer wait, and in a small cache fewer still.
-    fn limits(&self, weigher: &Weigher<K, V>, expected: u64, weight: u64) -> Limits {
-        let drops = std::mem::needs_drop::<K>() || std::mem::needs_drop::<V>();
-        let entries = match weigher {
-            Weigher::Bytes(_) => WAITING,
-            _ if !drops => WAITING,
-            Weigher::Units(_) => WAITING / 4,
-            Weigher::One => usize::try_from(expected / 16).unwrap_or(WAITING).clamp(16, WAITING / 4),
-        };
-        let entries = if crate::sync::MODEL { 1 } else { entries };
-        match weigher {
-            Weigher::One => Limits::new(entries, u64::MAX, u64::MAX),
-            Weigher::Units(_) => Limits::new(entries, weight, (weight / 4).max(2)),
-            Weigher::Bytes(_) => Limits::new(entries, weight, (weight / 4).clamp(1, 64 << 10)),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::load::Soft;
 use crate::options::{Maintained, Metadata};
 use crate::reclaim::Pin;
 use crate::settle::Rest;
-use crate::shard::{Found, Inside, Shard};
+use crate::shard::{Found, Inside, Limits, Shard};
 use crate::stats::{Line, Stats};
 use crate::store::{Changed, Company, Store};
 use crate::sync::Arc;
@@ -55,7 +55,6 @@ pub(crate) struct Inner<K, V, S> {
     pub(crate) hasher: S,
     pub(crate) weigher: Weigher<K, V>,
     /// What the library needs for one entry, in a budget of bytes.
-    pub(crate) overhead: u64,
     pub(crate) span: Span,
     pub(crate) rule: Option<Arc<dyn Expiry<K, V>>>,
     /// When calls that load, and leases, find a value due to be loaded again; `None`: never.
@@ -199,7 +198,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         let now = now.unwrap_or_else(|| store.start_time());
         let deadline = times.map_or(Deadline::NEVER, |times| times.deadline());
         let answer = rule.after_read(&found.entry.key, &found.entry.value, remaining(deadline.hard, now));
-        if answer != Lifetime::Default {
+        // An entry that has expired while the rule thought is dead, whatever it says.
+        if answer != Lifetime::Default && shard.is_live(found, || store.time.now()) {
             // If the entry was replaced in the meantime, the answer was about another one.
             let _: Result<(), Changed> =
                 store.set_deadline(hash, found, deadline.read(answer, now), now, false);
@@ -379,11 +379,18 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         }
         let store = &self.inner.store;
         store.budget.set_capacity(capacity);
-        if self.inner.counted {
-            let expected = usize::try_from(capacity).unwrap_or(usize::MAX) / store.shards.len();
-            (0..store.shards.len()).for_each(|shard| store.lock(shard).expect(expected));
+        let shards = store.shards.len();
+        for shard in 0..shards {
+            let mut locked = store.lock(shard);
+            // Asked under the lock: of two calls at once the later one has the last word in every shard.
+            let capacity = store.budget.capacity();
+            locked.set_limits(Limits::of(&self.inner.weigher, capacity, shards));
+            if self.inner.counted {
+                locked.expect(usize::try_from(capacity).unwrap_or(usize::MAX) / shards);
+            }
         }
         store.shrink(|| store.budget.capacity(), usize::MAX, &mut Rest::new(store, company));
+        store.free_all(&mut Rest::thorough(store, company));
         Ok(())
     }
 

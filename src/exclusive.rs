@@ -276,7 +276,7 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let (hash, store) = (self.cache.hash(key), &self.cache.inner.store);
-        let pin = Pin::new();
+        let (pin, now) = (Pin::new(), store.now());
         let shard = store.shard(hash);
         let found = shard.find(self.inside(), hash.place(), |stored| key.equivalent(stored));
         let index = found.map(|found| found.index).filter(|_| pin.is_outermost());
@@ -284,7 +284,7 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
         if let Some(index) = index {
             let mut rest = Rest::new(store, Company::Alone);
             // SAFETY: the contract of `new`.
-            if let Some(gone) = unsafe { store.take_out(hash, index, &mut rest) } {
+            if let Some(gone) = unsafe { store.take_out(hash, index, now, &mut rest) } {
                 // Dropped while `out` unwinds, it might panic too.
                 let gone = ManuallyDrop::new(gone);
                 let told = out(&gone.value);

@@ -65,7 +65,7 @@ impl<'a, K, V> ValueRef<'a, K, V> {
 
     #[inline(always)]
     #[allow(unsafe_code)]
-    fn entry(&self) -> &Entry<K, V> {
+    pub(crate) fn entry(&self) -> &Entry<K, V> {
         // SAFETY: H2: the hold keeps the entry for as long as this guard lives, and the reference is not given out
         // for longer.
         unsafe { self.entry.as_ref() }

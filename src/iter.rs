@@ -17,7 +17,7 @@ use crate::listener::Cause;
 use crate::reclaim::Pin;
 use crate::settle::Rest;
 use crate::shard::{Entry, Found, Inside, Sighting};
-use crate::store::{Company, cause};
+use crate::store::{Company, Store, cause};
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::ptr::NonNull;
@@ -46,7 +46,7 @@ impl Cursor {
         Cursor { shard: (bits >> 32) as usize, from: bits as u32 }
     }
 
-    /// The entries of the next hash: their shard, each key once, the live ones.
+    /// What is found of the next hash, dead entries too, and its shard.
     pub(crate) fn next<'a, K: Eq + Hash, V, S: BuildHasher>(
         &mut self,
         cache: &'a Cache<K, V, S>,
@@ -63,7 +63,7 @@ impl Cursor {
                         Some(from) => Cursor { shard, from },
                         None => Cursor { shard: shard + 1, from: 0 },
                     };
-                    return Some((shard, distinct(found)));
+                    return Some((shard, found));
                 }
             }
         }
@@ -71,15 +71,20 @@ impl Cursor {
     }
 }
 
-/// Of entries with one hash, the first of each key: while one is being replaced both may have been found.
-fn distinct<K: Eq, V>(found: Vec<Found<'_, K, V>>) -> Vec<Found<'_, K, V>> {
+/// Of entries with one hash the live ones, one of each key: while one is being replaced both may have been found.
+fn live<'a, K: Eq, V>(store: &Store<K, V>, shard: usize, found: &[Found<'a, K, V>]) -> Vec<Found<'a, K, V>> {
     let mut kept: Vec<Found<'_, K, V>> = Vec::with_capacity(found.len());
     for next in found {
-        if kept.iter().all(|one| one.entry.key != next.entry.key) {
-            kept.push(next);
+        if is_live(store, shard, *next) && kept.iter().all(|one| one.entry.key != next.entry.key) {
+            kept.push(*next);
         }
     }
     kept
+}
+
+/// Asked of each entry once more before it is given out: what the user does meanwhile takes time.
+fn is_live<K, V>(store: &Store<K, V>, shard: usize, found: Found<'_, K, V>) -> bool {
+    store.shards[shard].is_live(found, || store.time.now())
 }
 
 /// Iterates over a cache: made by [`Cache::iter`].
@@ -87,7 +92,7 @@ pub struct Iter<'a, K, V, S> {
     cache: &'a Cache<K, V, S>,
     cursor: Cursor,
     /// Entries of the last hash, still to be given out.
-    ready: Vec<ValueRef<'a, K, V>>,
+    ready: Vec<(Row, ValueRef<'a, K, V>)>,
     /// The same, of a hash that has too many.
     crowd: Option<Crowd<K, V>>,
 }
@@ -95,17 +100,19 @@ pub struct Iter<'a, K, V, S> {
 /// Live entries of one hash, kept by a pin.
 struct Crowd<K, V> {
     pin: Pin,
-    entries: Vec<NonNull<Entry<K, V>>>,
+    entries: Vec<(Row, NonNull<Entry<K, V>>)>,
 }
+
+/// Where an entry lies: its shard, and its index there.
+type Row = (usize, u32);
 
 impl<'a, K: Eq + Hash, V, S: BuildHasher> Iter<'a, K, V, S> {
     /// What the next hash has.
     fn gather(&mut self) -> Option<Crowd<K, V>> {
         let pin = Pin::new();
-        let store = &self.cache.inner.store;
         let (shard, found) = self.cursor.next(self.cache, Inside::pinned(&pin))?;
-        let live = found.into_iter().filter(|found| store.shards[shard].is_live(*found, || store.time.now()));
-        let entries = live.map(|found| NonNull::from(found.entry)).collect();
+        let live = live(&self.cache.inner.store, shard, &found);
+        let entries = live.iter().map(|found| ((shard, found.index), NonNull::from(found.entry))).collect();
         Some(Crowd { pin, entries })
     }
 
@@ -115,7 +122,7 @@ impl<'a, K: Eq + Hash, V, S: BuildHasher> Iter<'a, K, V, S> {
         let (len, words) = (crowd.entries.len(), crowd.pin.words_left());
         let out = if len <= words { 0 } else { len - 1 };
         // SAFETY: found under this pin; the shard lives as long as the borrowed handle.
-        let guard = |entry| unsafe { ValueRef::new(crowd.pin.clone(), entry) };
+        let guard = |(row, entry)| (row, unsafe { ValueRef::new(crowd.pin.clone(), entry) });
         self.ready.extend(crowd.entries.drain(out..).map(guard));
         self.crowd = Some(crowd).filter(|crowd| !crowd.entries.is_empty());
     }
@@ -125,14 +132,18 @@ impl<'a, K: Eq + Hash, V, S: BuildHasher> Iterator for Iter<'a, K, V, S> {
     type Item = ValueRef<'a, K, V>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.ready.is_empty() {
+        loop {
+            while let Some(((shard, index), guard)) = self.ready.pop() {
+                if is_live(&self.cache.inner.store, shard, Found { index, entry: guard.entry() }) {
+                    return Some(guard);
+                }
+            }
             let crowd = match self.crowd.take() {
                 Some(crowd) => crowd,
                 None => self.gather()?,
             };
             self.hand_out(crowd);
         }
-        self.ready.pop()
     }
 }
 
@@ -208,13 +219,12 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
             let Some((shard, found)) = cursor.next(self, Inside::pinned(&pin)) else {
                 return Page { entries, next: None };
             };
-            let live =
-                found.into_iter().filter(|found| store.shards[shard].is_live(*found, || store.time.now()));
-            let live: Vec<_> = live.collect();
+            let live = live(store, shard, &found);
             if !entries.is_empty() && entries.len() + live.len() > limit {
                 return Page { entries, next: Some(before) };
             }
-            entries.extend(live.iter().map(|found| (found.entry.key.clone(), found.entry.value.clone())));
+            let still = live.into_iter().filter(|found| is_live(store, shard, *found));
+            entries.extend(still.map(|found| (found.entry.key.clone(), found.entry.value.clone())));
         }
         Page { entries, next: Some(cursor) }
     }
@@ -238,8 +248,9 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
             let pin = Pin::new();
             let inside = Inside::pinned(&pin);
             let Some((shard, found)) = cursor.next(self, inside) else { return removed };
-            for found in found {
-                let live = store.shards[shard].is_live(found, || store.time.now());
+            let dead = found.iter().filter(|found| !is_live(store, shard, **found));
+            for &found in dead.chain(&live(store, shard, &found)) {
+                let live = is_live(store, shard, found);
                 if live && keep(&found.entry.key, &found.entry.value) {
                     continue;
                 }
@@ -251,5 +262,32 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
             drop(pin);
             rest.settle();
         }
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use crate::{Cache, InsertOptions, ManualTicker};
+    use std::time::Duration;
+
+    #[test]
+    fn g17_of_a_key_that_is_being_written_over_the_live_entry_is_seen() {
+        let ticker = ManualTicker::new();
+        let builder = Cache::builder().capacity(10).shards(1).ticker(ticker.clone());
+        let cache: Cache<u32, u32> = builder.build().expect("a good description");
+        let pin = Pin::new();
+        let find = || cache.look(Inside::pinned(&pin), &1).map(|(_, found, _)| found);
+        let second = InsertOptions::new().ttl(Duration::from_secs(1));
+        assert!(cache.insert_with(1, 10, second).is_stored());
+        let old = find().expect("it is there");
+        ticker.advance(Duration::from_secs(1));
+        assert!(cache.insert(1, 11).is_stored());
+        let new = find().expect("it is there");
+        let values = |found: &[_]| -> Vec<u32> {
+            live(&cache.inner.store, 0, found).iter().map(|found| found.entry.value).collect()
+        };
+        assert_eq!((values(&[old, new]), values(&[new, old]), values(&[old])), (vec![11], vec![11], vec![]));
+        assert_eq!(values(&[new, new]), [11], "each key once");
     }
 }

@@ -119,15 +119,21 @@ impl<K, V> Store<K, V> {
         }
     }
 
+    /// Can entries have times? Once they can, they always can.
+    #[inline]
+    pub(crate) fn is_timed(&self) -> bool {
+        self.timed.load(Ordering::Relaxed)
+    }
+
     /// The time, if entries can have any.
     #[inline]
     pub(crate) fn now(&self) -> u64 {
-        if self.timed.load(Ordering::Relaxed) { self.time.now() } else { 0 }
+        if self.is_timed() { self.time.now() } else { 0 }
     }
 
     /// The time, of which writes keep account from now on.
     pub(crate) fn start_time(&self) -> u64 {
-        if !self.timed.load(Ordering::Relaxed) {
+        if !self.is_timed() {
             self.timed.store(true, Ordering::Relaxed);
         }
         self.time.now()
@@ -412,6 +418,14 @@ impl<K, V> Store<K, V> {
             barren = if some == 0 { barren + 1 } else { 0 };
         }
         evicted
+    }
+
+    /// Frees what waits, of which the limits may have let more wait than they do now.
+    pub(crate) fn free_all(&self, rest: &mut Rest<'_, K, V>) {
+        for shard in 0..self.shards.len() {
+            rest.leave(shard, self.lock(shard));
+        }
+        rest.settle();
     }
 
     /// Removes everything that is there.

@@ -197,6 +197,7 @@ impl Part {
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
+    use crate::Cause;
     use proptest::prelude::*;
 
     fn names(of: &[&str]) -> Names {
@@ -223,6 +224,23 @@ mod tests {
         tags.invalidate(b"a");
         assert!(tags.join(&names(&["x", "a"]), since).is_err());
         assert!(tags.join(&names(&["x"]), since).is_ok() && tags.join(&names(&["a"]), tags.now()).is_ok());
+    }
+
+    #[test]
+    fn g26_g29_what_a_tag_has_outdated_has_not_expired_though_no_shard_has_been_told_yet() {
+        let told = Arc::new(crate::sync::Mutex::new(Vec::new()));
+        let notes = told.clone();
+        let listener = move |key: &u32, _: &u32, cause| notes.lock().push((*key, cause));
+        let builder = crate::Cache::builder().capacity(10).shards(1).listener(listener);
+        let cache = builder.build().expect("a good description");
+        let tagged = || crate::InsertOptions::new().tags(["a"]);
+        (0..3).for_each(|key| assert!(cache.insert_with(key, 0, tagged()).is_stored()));
+        assert!(cache.inner.store.tags.invalidate(b"a"));
+        assert!(!cache.invalidate(&0) && cache.insert(1, 1).is_stored());
+        assert_eq!(cache.retain(|_, _| true), 0);
+        assert_eq!(*told.lock(), [0, 1, 2].map(|key| (key, Cause::Invalidated)));
+        assert_eq!((cache.stats().expired, cache.stats().invalidated), (0, 3));
+        cache.validate();
     }
 
     #[test]

@@ -202,11 +202,11 @@ impl<K, V> Clone for Weigher<K, V> {
 impl<K, V> Weigher<K, V> {
     /// The weight of a pair. Runs user code. `overhead` is what the library needs for an entry.
     #[inline]
-    pub(crate) fn weigh(&self, key: &K, value: &V, overhead: u64) -> u64 {
+    pub(crate) fn weigh(&self, key: &K, value: &V, overhead: impl FnOnce() -> u64) -> u64 {
         match self {
             Weigher::One => 1,
             Weigher::Units(weigh) => weigh(key, value),
-            Weigher::Bytes(weigh) => weigh(key, value).saturating_add(overhead),
+            Weigher::Bytes(weigh) => weigh(key, value).saturating_add(overhead()),
         }
     }
 }
@@ -297,36 +297,36 @@ impl HeapSize for Arc<str> {
 }
 
 fn owned<T: HeapSize>(items: &[T]) -> usize {
-    items.iter().map(HeapSize::heap_bytes).sum()
+    items.iter().fold(0, |sum, item| sum.saturating_add(item.heap_bytes()))
 }
 
 impl<T: HeapSize> HeapSize for Vec<T> {
     fn heap_bytes(&self) -> usize {
-        block_bytes(self.capacity() * size_of::<T>()) + owned(self)
+        block_bytes(self.capacity() * size_of::<T>()).saturating_add(owned(self))
     }
 }
 
 impl<T: HeapSize> HeapSize for Box<[T]> {
     fn heap_bytes(&self) -> usize {
-        block_bytes(size_of_val(&**self)) + owned(self)
+        block_bytes(size_of_val(&**self)).saturating_add(owned(self))
     }
 }
 
 impl<T: HeapSize> HeapSize for Arc<[T]> {
     fn heap_bytes(&self) -> usize {
-        block_bytes(size_of_val(&**self) + 2 * size_of::<usize>()) + owned(self)
+        block_bytes(size_of_val(&**self) + 2 * size_of::<usize>()).saturating_add(owned(self))
     }
 }
 
 impl<T: HeapSize> HeapSize for Box<T> {
     fn heap_bytes(&self) -> usize {
-        block_bytes(size_of::<T>()) + (**self).heap_bytes()
+        block_bytes(size_of::<T>()).saturating_add((**self).heap_bytes())
     }
 }
 
 impl<T: HeapSize> HeapSize for Arc<T> {
     fn heap_bytes(&self) -> usize {
-        block_bytes(size_of::<T>() + 2 * size_of::<usize>()) + (**self).heap_bytes()
+        block_bytes(size_of::<T>() + 2 * size_of::<usize>()).saturating_add((**self).heap_bytes())
     }
 }
 
@@ -351,7 +351,7 @@ impl<T: HeapSize, const N: usize> HeapSize for [T; N] {
 macro_rules! tuples {
     ($(($($name:ident $at:tt),+))*) => { $(
         impl<$($name: HeapSize),+> HeapSize for ($($name,)+) {
-            fn heap_bytes(&self) -> usize { 0 $(+ self.$at.heap_bytes())+ }
+            fn heap_bytes(&self) -> usize { 0usize$(.saturating_add(self.$at.heap_bytes()))+ }
         }
     )* };
 }
@@ -416,10 +416,10 @@ mod tests {
     #[test]
     fn g02_g04_pairs_are_weighed_as_the_builder_was_told() {
         let weigh = || -> Weigh<u64, u64> { Arc::new(|key, value| key * value) };
-        assert_eq!(Weigher::One.weigh(&3, &5, 100), 1);
-        assert_eq!(Weigher::Units(weigh()).weigh(&3, &5, 100), 15);
-        assert_eq!(Weigher::Bytes(weigh()).weigh(&3, &5, 100), 115);
-        assert_eq!(Weigher::Bytes(weigh()).clone().weigh(&1, &(u64::MAX), 100), u64::MAX);
+        assert_eq!(Weigher::One.weigh(&3, &5, || 100), 1);
+        assert_eq!(Weigher::Units(weigh()).weigh(&3, &5, || 100), 15);
+        assert_eq!(Weigher::Bytes(weigh()).weigh(&3, &5, || 100), 115);
+        assert_eq!(Weigher::Bytes(weigh()).clone().weigh(&1, &(u64::MAX), || 100), u64::MAX);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::listener::Cause;
 use crate::options::{Compute, InsertOptions, Plain};
 use crate::reclaim::Pin;
 use crate::settle::Rest;
-use crate::shard::{Draft, Found, Inside, Offer, Sighting, Stamp};
+use crate::shard::{Draft, Found, Inside, Offer, Sighting, Stamp, entry_bytes};
 use crate::store::{Again, Changed, Company, Put, cause};
 use crate::tags::Group;
 use equivalent::Equivalent;
@@ -147,13 +147,15 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
     #[inline]
     pub(crate) fn draft<'w>(&self, key: &K, value: &V, wish: &Wish<'w>) -> Draft<'w> {
         let inner = &self.cache.inner;
-        let (weight, terms, group) = (self.weigh(key, value, wish), wish.plain.terms, wish.group);
-        if terms == Terms::default() && inner.span == Span::NEVER {
-            let (deadline, now) = (Deadline::NEVER, inner.store.now());
-            return Draft { weight, deadline, keeps: false, now, stamp: None, group };
-        }
-        let now = inner.store.start_time();
-        Draft { weight, deadline: terms.deadline(inner.span, now), keeps: false, now, stamp: None, group }
+        let (terms, group) = (wish.plain.terms, wish.group);
+        let (deadline, now) = if terms == Terms::default() && inner.span == Span::NEVER {
+            (Deadline::NEVER, inner.store.now())
+        } else {
+            let now = inner.store.start_time();
+            (terms.deadline(inner.span, now), now)
+        };
+        let weight = self.weigh(key, value, wish);
+        Draft { weight, deadline, keeps: false, now, stamp: None, group }
     }
 
     #[inline]
@@ -162,8 +164,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
         match wish.plain.weight {
             Some(weight) if !inner.counted => weight,
             _ => {
-                let tags = wish.group.as_ref().map_or(0, |group| group.bytes());
-                inner.weigher.weigh(key, value, inner.overhead + tags)
+                let tags = || wish.group.as_ref().map_or(0, |group| group.bytes());
+                inner.weigher.weigh(key, value, || entry_bytes::<K, V>(inner.store.is_timed()) + tags())
             }
         }
     }
@@ -366,8 +368,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
     ) -> Result<(Put, u64), Again> {
         let inner = &self.cache.inner;
         let Some((key, value)) = &*offer else { unreachable!("{KEPT}") };
+        let (deadline, now) = self.deadline(hash, key, value, &wish.plain, seen);
         let weight = self.weigh(key, value, wish);
-        let (deadline, now) = self.deadline(hash, key, value, wish.plain.terms, seen);
         let draft =
             Draft { weight, deadline, keeps: wish.plain.keeps, now, stamp: wish.stamp, group: wish.group };
         Ok((inner.store.put(hash, &seen.sighting, seen.live, &draft, offer, rest)?, weight))
@@ -386,11 +388,12 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
         hash: Bits,
         key: &K,
         value: &V,
-        terms: Terms,
+        &Plain { terms, keeps, .. }: &Plain,
         seen: &Seen<'_, K, V>,
     ) -> (Deadline, u64) {
         let inner = &self.cache.inner;
-        if inner.rule.is_none() && terms == Terms::default() && inner.span == Span::NEVER {
+        let untimed = inner.rule.is_none() && terms == Terms::default() && inner.span == Span::NEVER;
+        if untimed || (keeps && seen.live) {
             return (Deadline::NEVER, seen.now);
         }
         let now = inner.store.start_time();

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Meter, Rng, alone, checked, in_use, take_peak};
-use pinyon::{Cache, Policy};
+use pinyon::{Cache, InsertOptions, Lifetime, Policy};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -147,6 +147,37 @@ fn g02_sizes_that_change_from_small_to_large_and_back_stay_within_the_budget() {
         let peak = take_peak() - before;
         println!("{size}: peak {peak}, {} entries", cache.len());
         assert!(peak <= ALLOWED, "values of {size} bytes: {peak} bytes on the heap, {ALLOWED} allowed");
+    }
+}
+
+#[test]
+fn g02_lifetimes_are_counted_whoever_gives_them() {
+    const MANY: u64 = 1 << 20;
+    let _alone = alone();
+    let hour = Duration::from_secs(3600);
+    type Write = fn(&Cache<u64, u64>, u64);
+    let ways: [(&str, bool, Write); 3] = [
+        ("by the builder", true, |cache, key| assert!(cache.insert(key, key).is_stored())),
+        ("by each insertion", false, |cache, key| {
+            let options = InsertOptions::new().ttl(Duration::from_secs(3600));
+            assert!(cache.insert_with(key, key, options).is_stored());
+        }),
+        ("by one insertion, and afterwards", false, |cache, key| {
+            assert!(cache.insert(key, key).is_stored());
+            assert!(cache.set_lifetime(&key, Lifetime::After(Duration::from_secs(3600))));
+        }),
+    ];
+    for (way, always, write) in ways {
+        let before = in_use();
+        let builder = Cache::builder().capacity_bytes(BUDGET as u64);
+        let cache: common::Checked<u64, u64> =
+            checked(if always { builder.time_to_live(hour) } else { builder });
+        take_peak();
+        (0..MANY).for_each(|key| write(&cache, key));
+        let peak = take_peak() - before;
+        println!("{way}: peak {peak}, {} entries", cache.len());
+        assert!(peak <= ALLOWED, "{way}: {peak} bytes on the heap, {ALLOWED} allowed");
+        assert!(peak >= BUDGET * 3 / 4, "{way}: weights are not far above the truth: {peak}");
     }
 }
 

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Rng, checked, finishes, keys};
-use pinyon::{Cache, Cause, Compute, Computed, InsertOptions, Inserted, ManualTicker};
+use pinyon::{Cache, Cause, Compute, Computed, HeapSize, InsertOptions, Inserted, ManualTicker};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
@@ -290,6 +290,21 @@ fn g04_sums_do_not_overflow() {
 }
 
 #[test]
+fn g04_bytes_on_the_heap_do_not_overflow() {
+    struct Vast;
+    impl HeapSize for Vast {
+        fn heap_bytes(&self) -> usize {
+            usize::MAX - 1
+        }
+    }
+    assert_eq!(vec![Vast, Vast].heap_bytes(), usize::MAX);
+    assert_eq!((Vast, Some(Box::new(Vast))).heap_bytes(), usize::MAX);
+    assert_eq!([Vast, Vast].heap_bytes(), usize::MAX);
+    let cache: common::Checked<u64, Vec<Vast>> = checked(Cache::builder().capacity_bytes(1 << 20));
+    assert!(matches!(cache.insert(1, vec![Vast, Vast]), Inserted::Refused { weight: u64::MAX, .. }));
+}
+
+#[test]
 fn g04_a_weight_of_zero_takes_no_room_and_is_never_evicted() {
     for shards in [1, 8] {
         let (cache, heard) = hearing(10, shards);
@@ -353,6 +368,27 @@ fn g05_a_cache_whose_capacity_went_up_takes_as_much_memory_as_one_that_was_built
         cache.stats().overhead_bytes
     };
     assert_eq!([filled(10), filled(1000)], [filled(10_000); 2]);
+}
+
+#[test]
+fn g02_g05_g27_what_may_wait_follows_the_capacity() {
+    let churn = |cache: &Cache<u64, Vec<u8>>, size: usize| {
+        let most = (0..4000).map(|n| {
+            assert!(cache.insert(n, vec![0; size]).is_stored());
+            cache.stats().retired
+        });
+        most.max().unwrap_or(0)
+    };
+    for (first, then) in [(1 << 30, 1 << 20), (1 << 20, 1 << 30)] {
+        let cache: common::Checked<u64, Vec<u8>> = checked(Cache::builder().capacity_bytes(first).shards(1));
+        churn(&cache, 8000);
+        cache.set_capacity(then).unwrap();
+        assert_eq!(cache.stats().retired, 0, "from {first} to {then}");
+        churn(&cache, 8000);
+        let most = churn(&cache, 8100);
+        // Of 2^20 bytes an eighth may wait: 16 entries; of 2^30 as many as are counted.
+        assert!(if then < first { most <= 16 } else { most > 60 }, "{most} wait, from {first} to {then}");
+    }
 }
 
 #[test]

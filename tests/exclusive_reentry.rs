@@ -3,10 +3,12 @@
 #![allow(unsafe_code)]
 
 use pinyon::exclusive::Exclusive;
-use pinyon::{Cache, InsertOptions, Inserted, Policy};
+use pinyon::{Cache, InsertOptions, Inserted, Policy, Ticker};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 fn only<K: Eq + Hash, V, S: BuildHasher>(cache: &Cache<K, V, S>) -> Exclusive<'_, K, V, S> {
     // SAFETY: each test has one thread and no guards; what was borrowed from an outer one is not in use while an inner one works.
@@ -164,6 +166,36 @@ fn g24_equality_may_write_through_a_door_of_its_own() {
         assert_eq!(cache.stats().retired, 0);
         cache.validate();
     }
+}
+
+/// Stands still, and does something the first time it is looked at.
+struct Clock(Mutex<Option<(Cache<Key, u64>, Act)>>);
+
+impl Ticker for Clock {
+    fn now(&self) -> Duration {
+        let act = self.0.lock().unwrap().take();
+        if let Some((cache, act)) = act {
+            act(&cache);
+        }
+        Duration::ZERO
+    }
+}
+
+#[test]
+fn g12_g24_a_ticker_may_remove_the_key_that_is_being_removed() {
+    let clock = Arc::new(Clock(Mutex::new(None)));
+    let builder = Cache::builder().capacity(100).shards(1).ticker(clock.clone());
+    let cache = builder.time_to_live(Duration::from_secs(1)).build().unwrap();
+    assert!(cache.insert(Key::new(1), 1).is_stored());
+    // The row of the one is the other's next.
+    let act: Act = |cache| {
+        assert!(only(cache).remove(&Key::new(1), |_| ()).is_some());
+        assert_eq!(only(cache).insert(Key::new(3), 3, InsertOptions::new()), Inserted::Added);
+    };
+    *clock.0.lock().unwrap() = Some((cache.clone(), act));
+    assert_eq!(only(&cache).remove(&Key::new(1), |value| *value), None);
+    assert_eq!((cache.get(&Key::new(3)), clock.0.lock().unwrap().is_none()), (Some(3), true));
+    cache.validate();
 }
 
 #[test]

@@ -5,7 +5,9 @@ mod common;
 
 use common::{Fate, in_child};
 use pinyon::{Acquired, Cache, LeaseOptions, LoadError, LoadOptions, Loaded, ManualTicker, Ticker, Waited};
+use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn, ready};
+use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -208,6 +210,82 @@ fn g19_g25_all_are_woken_when_a_leader_goes_though_a_waker_panics() {
     assert!(catch_unwind(AssertUnwindSafe(|| drop(leader))).is_err());
     assert!(woken.0.load(SeqCst));
     assert_eq!(poll(&mut second, Waker::noop()), Poll::Ready(Ok(2)));
+}
+
+#[test]
+fn g19_g25_upkeep_ends_every_lease_that_is_over_though_a_waker_panics() {
+    ends("one who asks after a waker panicked", || {
+        let cache = numbers();
+        let bomb = Waker::from(Arc::new(Bomb));
+        let mut tasks: Vec<Task<'_, _>> = Vec::new();
+        for key in [&1, &2, &3] {
+            let lease = cache.acquire(key, LeaseOptions::new().lasting(Duration::from_millis(50)));
+            assert!(matches!(lease, Acquired::Lead(_)));
+            let mut task: Task<'_, _> = Box::pin(cache.get_or_load_async(key, pending()));
+            assert!(poll(&mut task, &bomb).is_pending());
+            tasks.push(task);
+        }
+        thread::sleep(Duration::from_millis(60));
+        assert!(catch_unwind(AssertUnwindSafe(|| cache.maintain(1000))).is_err());
+        for (key, task) in [1, 2, 3].into_iter().zip(tasks) {
+            assert_eq!(cache.get_or_load(&key, || key.into()), Ok(key.into()));
+            drop(task);
+        }
+        cache.validate();
+    });
+}
+
+thread_local! {
+    static ON_COMPARE: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+}
+
+/// A key whose comparison does something first.
+#[derive(Clone, Debug)]
+struct Compared(u32);
+
+impl PartialEq for Compared {
+    fn eq(&self, other: &Compared) -> bool {
+        if let Some(act) = ON_COMPARE.take() {
+            act();
+        }
+        self.0 == other.0
+    }
+}
+
+impl Eq for Compared {}
+
+impl Hash for Compared {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+#[test]
+fn g19_g25_a_lease_is_given_back_if_a_waker_panics_before_its_holder_has_the_token() {
+    ends("one who asks after a waker panicked", || {
+        let cache: Cache<Compared, u64> = Cache::builder().capacity(10).shards(1).build().unwrap();
+        assert!(cache.insert(Compared(2), 0).is_stored());
+        let waits = Arc::new(Mutex::new(None));
+        let (theirs, put) = (cache.clone(), waits.clone());
+        // One who comes to wait while the new leader looks again whether the value is there.
+        let come = move || {
+            thread::spawn(move || {
+                let mut task =
+                    Box::pin(async move { theirs.get_or_load_async(&Compared(1), pending()).await });
+                let bomb = Waker::from(Arc::new(Bomb));
+                assert!(task.as_mut().poll(&mut Context::from_waker(&bomb)).is_pending());
+                *put.lock().unwrap() = Some(task);
+            })
+            .join()
+            .unwrap();
+        };
+        // The first comparison is that of the look that misses.
+        ON_COMPARE.set(Some(Box::new(move || ON_COMPARE.set(Some(Box::new(come))))));
+        let long = LeaseOptions::new().lasting(Duration::from_secs(3600));
+        assert!(catch_unwind(AssertUnwindSafe(|| cache.acquire(&Compared(1), long))).is_err());
+        assert!(waits.lock().unwrap().is_some() && ON_COMPARE.take().is_none());
+        assert_eq!(cache.get_or_load(&Compared(1), || 5), Ok(5));
+        drop(waits.lock().unwrap().take());
+        cache.validate();
+    });
 }
 
 /// A waker whose drop panics, when it is armed.

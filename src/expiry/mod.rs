@@ -38,7 +38,7 @@ mod wheel;
 
 pub use ticker::{CoarseTicker, ManualTicker, PreciseTicker, Ticker};
 pub(crate) use ticker::{NEVER, Time, nanos};
-pub(crate) use wheel::Wheel;
+pub(crate) use wheel::{NODE_BYTES, Wheel};
 
 /// The time left until `deadline`: `None` if it never comes, zero if it has come.
 #[inline]

@@ -101,6 +101,9 @@ struct Node {
     bucket: u16,
 }
 
+/// What the wheel takes for an index.
+pub(crate) const NODE_BYTES: usize = size_of::<Node>();
+
 const FREE: Node = Node { next: NIL, prev: NIL, bucket: NOWHERE };
 
 /// The nodes, by index. Not `crate::pages`, which is dense: the first deadline of a cache with a

@@ -361,9 +361,14 @@ impl<V> Flight<V> {
 
 /// Wakes all of them, though one should panic: then the panic goes on at the end.
 pub(crate) fn wake_all(wakers: impl Iterator<Item = Waker>) {
+    for_all(wakers, Waker::wake);
+}
+
+/// Does it to all of them, though it should panic with one: then the panic goes on at the end.
+pub(crate) fn for_all<T>(all: impl Iterator<Item = T>, act: impl Fn(T)) {
     let mut panicked = None;
-    for waker in wakers {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+    for one in all {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| act(one))) {
             panicked = Some(panic);
         }
     }

@@ -22,7 +22,7 @@ pub(crate) struct Loading<K, V> {
 }
 
 /// Those of one hash, the newest last: one, but for keys that share it, and flights whose value would be stale to new callers.
-type Line<K, V> = Vec<Arc<Loading<K, V>>>;
+pub(crate) type Line<K, V> = Vec<Arc<Loading<K, V>>>;
 
 /// Those of one shard, by hash. A tree, because no step of it under the lock is long, however many there are.
 type Lines<K, V> = Mutex<BTreeMap<u64, Line<K, V>>>;
@@ -50,8 +50,9 @@ struct Tally {
 pub(crate) enum Joined<K, V> {
     /// There is one to poll.
     There(Arc<Loading<K, V>>),
-    /// The caller leads this one.
-    Mine(Arc<Loading<K, V>>),
+    /// The caller leads this one. With those of its hash that were there before: the drop of one that has left the list runs the user's
+    /// code, so it is for the caller, when the lead cannot be lost any more.
+    Mine(Arc<Loading<K, V>>, Line<K, V>),
 }
 
 impl<K, V> Flights<K, V> {
@@ -84,7 +85,8 @@ impl<K, V> Flights<K, V> {
             }
             if let Some(mine) = self.add(hash, &line, make()) {
                 of_key.iter().for_each(|older| older.flight.supersede());
-                return Joined::Mine(mine);
+                drop(of_key);
+                return Joined::Mine(mine, line);
             }
         }
     }

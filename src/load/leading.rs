@@ -338,8 +338,10 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         let now = store.time.now();
         let good = |flight: &Flight<V>| flight.stamped().is_none_or(|stamp| store.load_stands(hash, stamp));
         match store.flights.join(hash, |other| key.equivalent(other), good, || key.to_owned()) {
-            Joined::Mine(mine) => {
-                Entered::Leading(Leading::new(self, self.begin(hash, mine, Flight::<V>::FIRST, now)))
+            Joined::Mine(mine, older) => {
+                let lead = Leading::new(self, self.begin(hash, mine, Flight::<V>::FIRST, now));
+                drop(older);
+                Entered::Leading(lead)
             }
             Joined::There(loading) => Entered::Waiting(Seat::new(self, hash, loading)),
         }

@@ -12,7 +12,7 @@
 
 use super::Loaded;
 use super::blocking::wait;
-use super::flight::Turn;
+use super::flight::{Turn, for_all};
 use super::leading::{Entered, Leading, Seat};
 use super::leases::{FEW, Place, STEP};
 use super::refresh::Refresh;
@@ -24,6 +24,7 @@ use crate::sync::{self, Arc, Moment};
 use crate::writer::Done;
 use equivalent::Equivalent;
 use std::hash::{BuildHasher, Hash};
+use std::mem::ManuallyDrop;
 use std::time::Duration;
 
 /// The right to load one key, and the duty to say what came of it: [`Cache::complete`] or [`Cache::abandon`].
@@ -296,7 +297,10 @@ impl<K: Eq + Hash + Clone, V: Clone, S: BuildHasher> Cache<K, V, S> {
 
     fn lend(&self, mut lead: Leading<'_, K, V, S>, lasting: Duration) -> Token {
         self.clear_leases_if_many();
-        Token(self.inner.store.leases.add_lead(lead.take(), Moment::after(lasting)))
+        let (loading, number, end) = (lead.loading.clone(), lead.number, Moment::after(lasting));
+        let lent = Lent { cache: self, token: Token(self.inner.store.leases.add_lead(lead.take(), end)) };
+        loading.flight.lend(number, lent.token.0, end);
+        lent.keep()
     }
 
     /// Keeps what is out within bounds: looks at more than a call adds.
@@ -304,6 +308,25 @@ impl<K: Eq + Hash + Clone, V: Clone, S: BuildHasher> Cache<K, V, S> {
         if self.inner.store.leases.is_clearing_due() {
             self.clear_leases(FEW);
         }
+    }
+}
+
+/// A lease on its way to its holder; given back if a waker panics, because then nobody gets its token.
+struct Lent<'c, K: Eq + Hash, V, S: BuildHasher> {
+    cache: &'c Cache<K, V, S>,
+    token: Token,
+}
+
+impl<K: Eq + Hash, V, S: BuildHasher> Lent<'_, K, V, S> {
+    fn keep(self) -> Token {
+        ManuallyDrop::new(self).token
+    }
+}
+
+impl<K: Eq + Hash, V, S: BuildHasher> Drop for Lent<'_, K, V, S> {
+    fn drop(&mut self) {
+        let lead = self.cache.inner.store.leases.take_lead(self.token.0);
+        drop(lead.map(|lead| Leading::new(self.cache, lead)));
     }
 }
 
@@ -315,7 +338,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         loop {
             let cleared = self.inner.store.leases.clear(now, (budget - looked).min(STEP));
             looked += cleared.looked;
-            cleared.leads.into_iter().for_each(|lead| self.give_up(lead));
+            for_all(cleared.leads.into_iter(), |lead| self.give_up(lead));
             if cleared.last || looked >= budget {
                 return (looked, cleared.last);
             }

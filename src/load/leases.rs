@@ -90,14 +90,10 @@ impl<K, V> Leases<K, V> {
 
     /// A token for a lead, which others wait for until `end`.
     pub(crate) fn add_lead(&self, lead: Lead<K, V>, end: Moment) -> u64 {
-        let (loading, number) = (lead.loading.clone(), lead.number);
         let mut numbered = self.numbered.lock();
         numbered.last += 1;
         let token = numbered.last;
         numbered.leads.insert(token, Out { what: lead, end });
-        drop(numbered);
-        // Under no lock, because it wakes.
-        loading.flight.lend(number, token, end);
         token
     }
 

@@ -23,8 +23,13 @@
 
 use super::table::Table;
 use crate::reclaim::{Horizon, Tag};
+use crate::weight::Weigher;
 use std::collections::VecDeque;
 
+/// Entries of a shard that may wait for readers before they are dropped.
+const WAITING: usize = 256;
+/// The least allowance for what waits, in a budget of bytes.
+const LEAST_ALLOWANCE: u64 = 1 << 20;
 /// How many times the limit of entries is far too much to be held up.
 const FAR: usize = 4;
 
@@ -64,8 +69,9 @@ pub(crate) enum HeldUp {
 }
 
 /// What one shard unlinked and has not freed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Garbage {
+    limits: Limits,
     fresh: Batch,
     /// Oldest first: tags ascend.
     sealed: VecDeque<(Tag, Batch)>,
@@ -95,7 +101,31 @@ pub(crate) struct Ready {
 }
 
 impl Limits {
-    pub(crate) const fn new(entries: usize, weight: u64, large: u64) -> Self {
+    /// Of each of the shards of a cache. Entries that hold nothing to drop cost a row each while they wait, and of bytes the
+    /// weight says how many may; others may be large, so fewer wait, and in a small cache fewer still.
+    pub(crate) fn of<K, V>(weigher: &Weigher<K, V>, capacity: u64, shards: usize) -> Limits {
+        let shards = shards as u64;
+        let entries = match weigher {
+            Weigher::Bytes(_) => WAITING,
+            _ if !std::mem::needs_drop::<(K, V)>() => WAITING,
+            Weigher::Units(_) => WAITING / 4,
+            Weigher::One => usize::try_from(capacity / shards / 16).unwrap_or(WAITING).clamp(16, WAITING / 4),
+        };
+        let entries = if crate::sync::MODEL { 1 } else { entries };
+        match weigher {
+            Weigher::One => Limits::new(entries, u64::MAX, u64::MAX),
+            Weigher::Units(_) => {
+                let weight = capacity / 64 / shards;
+                Limits::new(entries, weight, (weight / 4).max(2))
+            }
+            Weigher::Bytes(_) => {
+                let weight = (capacity / 64).max(LEAST_ALLOWANCE.min(capacity / 8)) / shards;
+                Limits::new(entries, weight, (weight / 4).clamp(1, 64 << 10))
+            }
+        }
+    }
+
+    const fn new(entries: usize, weight: u64, large: u64) -> Self {
         let half = if entries < 2 { 1 } else { entries / 2 };
         Limits { entries, weight, large, batch: (half, weight / 8 * 3) }
     }
@@ -113,11 +143,20 @@ impl Batch {
 }
 
 impl Garbage {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Garbage { limits, fresh: Batch::default(), sealed: VecDeque::new(), held: Vec::new() }
+    }
+
+    /// What may wait from now on.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     #[inline]
-    pub(crate) fn retire(&mut self, index: u32, weight: u64, limits: &Limits) {
+    pub(crate) fn retire(&mut self, index: u32, weight: u64) {
         self.fresh.entries.push(index);
         self.fresh.weight = self.fresh.weight.saturating_add(weight);
-        self.fresh.urgent |= weight >= limits.large;
+        self.fresh.urgent |= weight >= self.limits.large;
     }
 
     pub(crate) fn retire_table(&mut self, table: Table) {
@@ -127,8 +166,9 @@ impl Garbage {
 
     /// Is something to be freed?
     #[inline]
-    pub(crate) fn is_due(&self, limits: &Limits, due: Due) -> bool {
-        let full = self.fresh.entries.len() >= limits.batch.0 || self.fresh.weight > limits.batch.1;
+    pub(crate) fn is_due(&self, due: Due) -> bool {
+        let batch = self.limits.batch;
+        let full = self.fresh.entries.len() >= batch.0 || self.fresh.weight > batch.1;
         let wanted = match due {
             Due::ByLimits => false,
             Due::Fresh => !self.fresh.is_empty(),
@@ -183,7 +223,8 @@ impl Garbage {
     }
 
     /// Is more sealed than may wait for a horizon that others take?
-    pub(crate) fn needs_horizon(&self, limits: &Limits) -> bool {
+    pub(crate) fn needs_horizon(&self) -> bool {
+        let limits = self.limits;
         let entries: usize = self.sealed.iter().map(|(_, batch)| batch.entries.len()).sum();
         entries > limits.entries - limits.batch.0 || self.sealed_weight() > limits.weight - limits.batch.1
     }
@@ -219,7 +260,8 @@ impl Garbage {
     }
 
     /// What readers hold up, beside what may wait.
-    pub(crate) fn held_up(&self, limits: &Limits) -> HeldUp {
+    pub(crate) fn held_up(&self) -> HeldUp {
+        let limits = self.limits;
         match (self.sealed_weight() > limits.weight, self.blocked() > FAR * limits.entries) {
             (true, _) => HeldUp::Weight,
             (false, true) => HeldUp::Entries,
@@ -244,13 +286,13 @@ mod tests {
 
     /// Entries 0, 1, 2... of these weights.
     fn retired(weights: &[u64]) -> Garbage {
-        let mut garbage = Garbage::default();
-        (0..).zip(weights).for_each(|(index, &weight)| garbage.retire(index, weight, &LIMITS));
+        let mut garbage = Garbage::new(LIMITS);
+        (0..).zip(weights).for_each(|(index, &weight)| garbage.retire(index, weight));
         garbage
     }
 
     fn due(garbage: &Garbage) -> [bool; 3] {
-        [Due::ByLimits, Due::Fresh, Due::Everything].map(|due| garbage.is_due(&LIMITS, due))
+        [Due::ByLimits, Due::Fresh, Due::Everything].map(|due| garbage.is_due(due))
     }
 
     /// Seals what is fresh, and looks at it with a horizon taken `before`, which therefore knows nothing of it.
@@ -263,14 +305,14 @@ mod tests {
 
     #[test]
     fn g27_the_limits_say_what_may_wait() {
-        assert_eq!(due(&Garbage::default()), [false; 3]);
+        assert_eq!(due(&Garbage::new(LIMITS)), [false; 3]);
         for waits in [&[5, 4][..], &[7], &[0, 0]] {
             assert_eq!(due(&retired(waits)), [false, true, true], "{waits:?}");
         }
         for too_much in [&[5, 5][..], &[8], &[8, 1], &[0, 0, 0]] {
             assert_eq!(due(&retired(too_much)), [true; 3], "{too_much:?}");
         }
-        let mut table = Garbage::default();
+        let mut table = Garbage::new(LIMITS);
         table.retire_table(Table::new(1));
         assert_eq!(due(&table), [true; 3]);
     }
@@ -292,7 +334,7 @@ mod tests {
         let mut garbage = retired(&[5, 8]);
         assert_eq!([(); 3].map(|()| garbage.take_fresh()), [Some(1), Some(0), None]);
         assert_eq!((due(&garbage), garbage.waiting()), ([false; 3], 0));
-        garbage.retire(7, 9, &LIMITS);
+        garbage.retire(7, 9);
         garbage.retire_table(Table::new(1));
         assert_eq!(
             (garbage.take_fresh(), garbage.waiting()),
@@ -307,9 +349,9 @@ mod tests {
         let first = seal_unseen(&mut garbage, &before);
         assert_eq!(due(&garbage), [false, false, true]);
         // Two threads seal in one order and come back in the other; the later one has a table too.
-        garbage.retire(1, 1, &LIMITS);
+        garbage.retire(1, 1);
         let (second, early) = (seal(), garbage.take());
-        garbage.retire(2, 1, &LIMITS);
+        garbage.retire(2, 1);
         garbage.retire_table(Table::new(1));
         seal_unseen(&mut garbage, &before);
         let ready = garbage.sort(second, early, &Horizon::clear());
@@ -323,7 +365,7 @@ mod tests {
     fn g27_what_nobody_can_have_seen_does_not_wait_for_what_others_may() {
         let (before, mut garbage) = (horizon(), retired(&[1]));
         seal_unseen(&mut garbage, &before);
-        garbage.retire(1, 1, &LIMITS);
+        garbage.retire(1, 1);
         let batch = garbage.take();
         assert_eq!(garbage.sort(Tag::PAST, batch, &before).entries, [(Tag::PAST, 1)]);
         assert_eq!(garbage.each().collect::<Vec<_>>(), [0]);
@@ -337,12 +379,12 @@ mod tests {
     #[test]
     fn g02_g27_what_is_sealed_may_wait_for_others_if_it_is_within_the_rest_of_the_limits() {
         let sealed = |batches: &[&[u64]]| {
-            let (before, mut garbage) = (horizon(), Garbage::default());
+            let (before, mut garbage) = (horizon(), Garbage::new(LIMITS));
             for weights in batches {
-                (0..).zip(*weights).for_each(|(index, &weight)| garbage.retire(index, weight, &LIMITS));
+                (0..).zip(*weights).for_each(|(index, &weight)| garbage.retire(index, weight));
                 seal_unseen(&mut garbage, &before);
             }
-            garbage.needs_horizon(&LIMITS)
+            garbage.needs_horizon()
         };
         let waits: [&[&[u64]]; 4] = [&[], &[&[0, 0, 0]], &[&[5, 5, 5]], &[&[0], &[0, 0]]];
         let too_much: [&[&[u64]]; 4] =
@@ -354,13 +396,13 @@ mod tests {
     fn g27_a_batch_with_a_large_entry_is_urgent_and_the_next_one_is_not() {
         let mut garbage = retired(&[8]);
         assert!(garbage.take().is_urgent());
-        garbage.retire(1, 1, &LIMITS);
+        garbage.retire(1, 1);
         assert!(!garbage.take().is_urgent());
     }
 
     #[test]
     fn g27_what_a_guard_keeps_waits_alone_and_is_looked_at_again() {
-        let mut garbage = Garbage::default();
+        let mut garbage = Garbage::new(LIMITS);
         garbage.hold((Tag::PAST, 7));
         assert_eq!((due(&garbage), garbage.blocked()), ([false, false, true], 1));
         let again = garbage.sort(Tag::PAST, Batch::default(), &horizon());
@@ -376,7 +418,7 @@ mod tests {
         let (before, mut garbage) = (horizon(), retired(&[1]));
         seal_unseen(&mut garbage, &before);
         garbage.hold((Tag::PAST, 9));
-        (1..4).for_each(|index| garbage.retire(index, 1, &LIMITS));
+        (1..4).for_each(|index| garbage.retire(index, 1));
         assert_eq!((garbage.waiting(), garbage.blocked()), (5, 2));
         let mut each: Vec<u32> = garbage.each().collect();
         each.sort_unstable();
@@ -385,16 +427,16 @@ mod tests {
 
     #[test]
     fn g27_far_too_much_is_four_times_the_entries_or_more_than_the_weight() {
-        let mut many = Garbage::default();
+        let mut many = Garbage::new(LIMITS);
         (0..24).for_each(|index| many.hold((Tag::PAST, index)));
-        assert_eq!(many.held_up(&LIMITS), HeldUp::Little);
+        assert_eq!(many.held_up(), HeldUp::Little);
         many.hold((Tag::PAST, 24));
-        assert_eq!(many.held_up(&LIMITS), HeldUp::Entries);
+        assert_eq!(many.held_up(), HeldUp::Entries);
         for (weights, held_up) in [([12, 12], HeldUp::Little), ([12, 13], HeldUp::Weight)] {
             let (before, mut heavy) = (horizon(), retired(&weights));
-            assert_eq!(heavy.held_up(&LIMITS), HeldUp::Little, "fresh garbage is held up by nobody");
+            assert_eq!(heavy.held_up(), HeldUp::Little, "fresh garbage is held up by nobody");
             seal_unseen(&mut heavy, &before);
-            assert_eq!(heavy.held_up(&LIMITS), held_up);
+            assert_eq!(heavy.held_up(), held_up);
         }
     }
 }

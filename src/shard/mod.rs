@@ -44,6 +44,7 @@ pub(crate) use table::Located;
 pub(crate) use write::{Draft, Locked, Offer, STEP};
 
 use crate::arena::Arena;
+use crate::expiry::NODE_BYTES;
 use crate::policy::{Link, Policy, Residents};
 use crate::reclaim::Pin;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -132,7 +133,6 @@ pub(crate) struct Shard<K, V> {
     weights: Option<Box<Weights>>,
     /// Every entry has a row of times.
     dated: bool,
-    limits: Limits,
     writers: Padded<Writers>,
 }
 
@@ -170,7 +170,6 @@ impl<K, V> Shard<K, V> {
             groups: Column::new(&plan.arena),
             weights: plan.weighted.then(|| Box::new(Weights::new(&plan.arena))),
             dated: plan.dated,
-            limits: plan.limits,
             writers: Padded(Writers { load: Load::default(), write: Mutex::new(write) }),
         }
     }
@@ -425,10 +424,12 @@ impl<K, V> Drop for Rest<'_, K, V> {
 }
 
 /// What the library needs for an entry with this key and value, its part of table, links, weights and sketch
-/// included: what a budget of bytes counts beside the heap of key and value.
-pub(crate) fn entry_bytes<K, V>() -> u64 {
+/// included: what a budget of bytes counts beside the heap of key and value. `timed`: with its times and its node in the wheel.
+#[inline]
+pub(crate) fn entry_bytes<K, V>(timed: bool) -> u64 {
     const TABLE: usize = 8;
     const SKETCH: usize = 8;
     const WEIGHT: usize = 2;
-    (size_of::<Entry<K, V>>() + TABLE + SKETCH + WEIGHT) as u64
+    let times = if timed { size_of::<Times>() + NODE_BYTES } else { 0 };
+    (size_of::<Entry<K, V>>() + TABLE + SKETCH + WEIGHT + times) as u64
 }

@@ -15,7 +15,7 @@ mod evict;
 mod sweep;
 
 use super::eras::Eras;
-use super::garbage::{Due, Garbage, HeldUp, Ready};
+use super::garbage::{Due, Garbage, HeldUp, Limits, Ready};
 use super::slab::Slab;
 use super::stamps::{Stamp, Stamps};
 use super::table::{COPIED_PER_WRITE, Located, Place, Tables};
@@ -63,7 +63,7 @@ impl Write {
             slab: Slab::new(),
             policy: Eviction::new(plan.policy, plan.seed),
             wheel: Wheel::new(),
-            garbage: Garbage::default(),
+            garbage: Garbage::new(plan.limits),
             notices: Notices::default(),
             stamps: Stamps::default(),
             tally: Tally::default(),
@@ -332,7 +332,7 @@ impl<K, V> Locked<'_, K, V> {
     /// cause.
     #[inline]
     fn let_go(&mut self, index: u32, hash: u32, weight: u64, mut cause: Cause) {
-        if self.is_sweeping() {
+        if self.is_sweeping() || self.write.tagged {
             cause = self.true_cause(index, cause);
         }
         self.write.wheel.cancel(index);
@@ -340,30 +340,8 @@ impl<K, V> Locked<'_, K, V> {
         if self.listening {
             self.write.notices.push(Notice { index, hash, cause });
         } else {
-            self.write.garbage.retire(index, weight, &self.shard.limits);
+            self.write.garbage.retire(index, weight);
         }
-    }
-
-    /// Removes up to [`STEP`] entries with hashes of at least `from`; the hash to go on from.
-    #[allow(unsafe_code)]
-    pub(crate) fn clear(&mut self, from: u32, room: &mut Room<'_>) -> Option<u32> {
-        let mut at = from;
-        let mut cleared = 0;
-        self.write.stamps.take_all();
-        while cleared < STEP {
-            let mut found = Vec::new();
-            // SAFETY: T2: the lock is held.
-            let hash =
-                unsafe { self.shard.root.next_hash(at, |index| self.shard.hash_of(index), &mut found) }?;
-            found.sort_unstable();
-            found.dedup();
-            cleared += found.len();
-            for index in found {
-                self.unlink(index, None, Cause::Cleared, room);
-            }
-            at = hash.checked_add(1)?;
-        }
-        Some(at)
     }
 
     /// Gives a live entry another deadline.
@@ -407,16 +385,21 @@ impl<K, V> Locked<'_, K, V> {
         self.write.tables.expect(entries);
     }
 
+    /// What may wait for readers from now on.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.write.garbage.set_limits(limits);
+    }
+
     /// Is there garbage to free?
     #[inline]
     pub(crate) fn is_due(&self, due: Due) -> bool {
-        self.write.garbage.is_due(&self.shard.limits, due)
+        self.write.garbage.is_due(due)
     }
 
     /// Ends the critical section; the garbage that is due must be freed by the caller.
     #[inline]
     pub(crate) fn finish(mut self, due: Due) -> Option<Batch> {
-        self.write.garbage.is_due(&self.shard.limits, due).then(|| self.write.garbage.take())
+        self.write.garbage.is_due(due).then(|| self.write.garbage.take())
     }
 
     /// The next notice to tell.
@@ -428,7 +411,7 @@ impl<K, V> Locked<'_, K, V> {
     pub(crate) fn finish_notice(&mut self, notice: Notice) {
         self.write.notices.finish(notice);
         let weight = self.shard.weight_of(notice.index);
-        self.write.garbage.retire(notice.index, weight, &self.shard.limits);
+        self.write.garbage.retire(notice.index, weight);
     }
 
     /// Hands a sealed batch back; the entries that no pinned reader sees, and the tables.
@@ -438,7 +421,7 @@ impl<K, V> Locked<'_, K, V> {
 
     /// Is more sealed than may wait for a horizon that others take?
     pub(crate) fn needs_horizon(&self) -> bool {
-        self.write.garbage.needs_horizon(&self.shard.limits)
+        self.write.garbage.needs_horizon()
     }
 
     /// A batch that was taken and not begun.
@@ -494,7 +477,7 @@ impl<K, V> Locked<'_, K, V> {
 
     /// What readers hold up, beside what may wait.
     pub(crate) fn held_up(&self) -> HeldUp {
-        self.write.garbage.held_up(&self.shard.limits)
+        self.write.garbage.held_up()
     }
 
     pub(crate) fn tally(&self) -> Tally {

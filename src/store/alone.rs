@@ -44,7 +44,7 @@ impl<K, V> Store<K, V> {
         (added, rest.leave_alone(number, locked, outermost))
     }
 
-    /// Removes an entry that a search has just found, for a caller who is alone and whose thread holds no pin, and gives it out. `None` if that
+    /// Removes an entry that a search has just found (no code of the user's has run since, and `now` was read before), for a caller who is alone and whose thread holds no pin, and gives it out. `None` if that
     /// takes more than this (somebody is to be told, or other garbage waits, so that another entry might come out): nothing was done.
     ///
     /// # Safety
@@ -55,9 +55,10 @@ impl<K, V> Store<K, V> {
         &self,
         hash: Hash,
         index: u32,
+        now: u64,
         rest: &mut Rest<'_, K, V>,
     ) -> Option<Entry<K, V>> {
-        let (number, now) = (self.shard_of(hash), self.now());
+        let number = self.shard_of(hash);
         let mut room = self.budget.room_alone();
         // SAFETY: the caller; no code of the user's runs under it, and none of ours locks.
         let mut locked = unsafe { self.lock_alone(number) };

@@ -108,6 +108,44 @@ fn g06_retain_and_iteration_ask_of_live_entries_only() {
     );
 }
 
+/// Takes a second to be cloned, by the ticker that it has.
+struct Late(Option<ManualTicker>);
+
+impl Clone for Late {
+    fn clone(&self) -> Self {
+        self.0.iter().for_each(|ticker| ticker.advance(S));
+        Late(self.0.clone())
+    }
+}
+
+#[test]
+fn g06_entries_of_one_hash_are_looked_at_again_before_each_is_given_out() {
+    // Few enough for the words of a thread, and more than those.
+    for entries in [3, 20] {
+        let ticker = ManualTicker::new();
+        let builder = Cache::builder().capacity(100).hasher(Constant(7)).ticker(ticker.clone());
+        let cache: Checked<u32, Late, Constant> = checked(builder);
+        let fill = |slow: bool| {
+            for n in 0..entries {
+                let late = Late(slow.then(|| ticker.clone()));
+                assert!(cache.insert_with(n, late, ttl(S)).is_stored());
+            }
+        };
+        fill(false);
+        let mut iteration = cache.iter();
+        assert!(iteration.next().is_some());
+        ticker.advance(S);
+        assert_eq!(iteration.count(), 0, "of {entries}");
+        fill(false);
+        let mut iteration = cache.iter();
+        assert!(iteration.next().is_some());
+        cache.invalidate_all();
+        assert_eq!(iteration.count(), 0, "of {entries}");
+        fill(true);
+        assert_eq!(cache.page(Cursor::START, 100).entries.len(), 1, "of {entries}");
+    }
+}
+
 #[test]
 fn g06_a_value_in_hand_stays_though_it_expires() {
     let (cache, ticker) = timed(small());

@@ -284,6 +284,44 @@ fn g07_a_read_takes_the_rules_answer_or_leaves_the_hard_deadline() {
     }
 }
 
+/// Thinks for three seconds.
+struct Slow(ManualTicker);
+
+impl Expiry<u32, u32> for Slow {
+    fn after_read(&self, _: &u32, _: &u32, _: Option<Duration>) -> Lifetime {
+        self.0.advance(S * 3);
+        Lifetime::Never
+    }
+}
+
+#[test]
+fn g06_an_entry_that_expires_while_the_rule_thinks_stays_dead() {
+    for (time, lives) in [(3, false), (4, true)] {
+        for (name, read) in READS {
+            let ticker = ManualTicker::new();
+            let cache = checked(small().expiry(Slow(ticker.clone())).ticker(ticker));
+            cache.insert_with(7, 70, ttl(S * time));
+            read(&cache);
+            assert_eq!(cache.contains(&7), lives, "{name}, {time} s");
+        }
+    }
+}
+
+#[test]
+fn g07_an_update_that_keeps_the_lifetime_asks_no_rule_for_one() {
+    let told = Told::default();
+    told.answer(after(10), after(20), Lifetime::Default);
+    let (cache, ticker) = timed(small().expiry(told.clone()));
+    let keep = || InsertOptions::new().keep_lifetime();
+    assert!(cache.insert_with(7, 1, keep()).is_stored());
+    ticker.advance(S * 4);
+    assert!(cache.insert_with(7, 2, keep()).is_stored());
+    assert_eq!((told.take(), remaining(&cache, 7)), (vec![("create", None)], Some(S * 6)));
+    ticker.advance(S * 6);
+    assert!(cache.insert_with(7, 3, keep()).is_stored());
+    assert_eq!((told.take(), remaining(&cache, 7)), (vec![("create", None)], Some(S * 10)));
+}
+
 #[test]
 fn g07_a_read_that_ends_the_entry_is_its_last() {
     let told = Told::default();

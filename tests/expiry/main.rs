@@ -7,11 +7,11 @@ mod lifetimes;
 mod memory;
 mod tickers;
 
-use common::{Census, Checked, Rng, checked};
+use common::{Census, Checked, Constant, Rng, checked};
 use pinyon::exclusive::Exclusive;
 use pinyon::{
-    Builder, Cache, Cause, CoarseTicker, Compute, Computed, Expiry, InsertOptions, Inserted, Lifetime,
-    ManualTicker, PreciseTicker, RandomState, Ticker,
+    Builder, Cache, Cause, CoarseTicker, Compute, Computed, Cursor, Expiry, InsertOptions, Inserted,
+    Lifetime, ManualTicker, PreciseTicker, RandomState, Ticker,
 };
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! Invalidating a shard's entries, and taking them out of it little by little.
+//! Invalidating and clearing a shard: its entries leave it little by little, bucket by bucket.
 
 use super::{Locked, STEP};
 use crate::listener::Cause;
@@ -6,6 +6,8 @@ use crate::weight::Room;
 
 /// Buckets that one write sweeps while something is to be swept out: up to 12 entries are looked at.
 pub(super) const SWEPT_PER_WRITE: usize = 1;
+/// Buckets that are cleared while the lock is held once.
+pub(super) const CLEARED: usize = 256;
 
 impl<K, V> Locked<'_, K, V> {
     /// Outdates every entry there is, and what is being loaded. False if a sweep must come further first.
@@ -61,31 +63,61 @@ impl<K, V> Locked<'_, K, V> {
                 self.write.eras.all_gone();
                 break;
             }
-            gone += self.sweep_home(from, room);
+            gone += self.sweep_home(from, STEP - gone, room);
             swept += 1;
         }
         swept
     }
 
-    /// One bucket; how many entries were outdated.
-    fn sweep_home(&mut self, from: u32, room: &mut Room<'_>) -> usize {
+    /// One bucket, or `most` entries of it; how many were outdated.
+    fn sweep_home(&mut self, from: u32, most: usize, room: &mut Room<'_>) -> usize {
         let shard = self.shard;
-        let mut outdated = std::mem::take(&mut self.write.due);
-        let next = self.write.tables.each_of_home(
-            from,
-            |index| shard.hash_of(index),
-            |index| {
-                if !shard.is_current(shard.found(index)) {
-                    outdated.push(index);
-                }
-            },
-        );
-        let gone = outdated.len();
-        for index in outdated.drain(..) {
-            self.unlink(index, None, Cause::Invalidated, room);
-        }
-        self.write.due = outdated;
+        let outdated = |index| !shard.is_current(shard.found(index));
+        let (gone, next) = self.unlink_home(from, most, outdated, Cause::Invalidated, room);
         self.write.eras.swept_to(next);
         gone
+    }
+
+    /// Removes entries with hashes of at least `from`, bucket by bucket, until [`STEP`] are gone or `CLEARED` buckets are done; the hash
+    /// to go on from.
+    pub(crate) fn clear(&mut self, from: u32, room: &mut Room<'_>) -> Option<u32> {
+        self.write.stamps.take_all();
+        let (mut at, mut cleared) = (from, 0);
+        for _ in 0..CLEARED {
+            if cleared == STEP || self.write.tables.len() == 0 {
+                break;
+            }
+            let (gone, next) = self.unlink_home(at, STEP - cleared, |_| true, Cause::Cleared, room);
+            cleared += gone;
+            at = next?;
+        }
+        Some(at).filter(|_| self.write.tables.len() > 0)
+    }
+
+    /// Removes the entries of one bucket, those from `from` on that are such, or `most` of them, which is not 0: how many, and the
+    /// hash to go on from.
+    fn unlink_home(
+        &mut self,
+        from: u32,
+        most: usize,
+        is_such: impl Fn(u32) -> bool,
+        cause: Cause,
+        room: &mut Room<'_>,
+    ) -> (usize, Option<u32>) {
+        let shard = self.shard;
+        let mut leaving = std::mem::take(&mut self.write.due);
+        let take = |index| leaving.extend(Some(index).filter(|&index| is_such(index)));
+        let mut next = self.write.tables.each_of_home(from, |index| shard.hash_of(index), take);
+        if leaving.len() > most {
+            leaving.sort_unstable_by_key(|&index| shard.hash_of(index));
+            next = Some(shard.hash_of(leaving[most]));
+            leaving.truncate(most);
+        }
+        let gone = leaving.len();
+        for index in leaving.drain(..) {
+            self.unlink(index, None, cause, room);
+        }
+        self.write.due = leaving;
+        (gone, next)
     }
 }
