@@ -175,6 +175,10 @@ pub struct Terms {
 pub const TAGS: [&str; 3] = ["a", "b", "c"];
 
 impl Terms {
+    pub fn is_timed(self) -> bool {
+        self.ttl.is_some() || self.tti.is_some() || self.forever
+    }
+
     pub fn options(self) -> InsertOptions {
         let mut options = InsertOptions::new();
         if self.forever {

@@ -79,7 +79,12 @@ pub struct Model {
     tti: u64,
     rule: bool,
     dated: bool,
+    /// A lifetime was ever spoken of: from then on bytes count what it takes.
+    timed: bool,
 }
+
+/// The bytes of an entry's times and timer.
+const TIMES: u64 = 44;
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(NEVER)
@@ -109,6 +114,7 @@ impl Model {
             tti: setting.tti.map_or(NEVER, nanos),
             rule: setting.rule,
             dated: setting.dated,
+            timed: setting.ttl.is_some() || setting.tti.is_some() || setting.rule || setting.dated,
         }
     }
 
@@ -143,8 +149,11 @@ impl Model {
             (Unit::Entries, _) => 1,
             (_, Some(weight)) => weight,
             (Unit::Weight, None) => size,
-            (Unit::Bytes, None) if terms.tags == 0 => size * 8 + self.overhead,
-            (Unit::Bytes, None) => size * 8 + self.overhead + self.tagged,
+            (Unit::Bytes, None) => {
+                let tags = if terms.tags == 0 { 0 } else { self.tagged };
+                let times = if self.timed || terms.is_timed() { TIMES } else { 0 };
+                size * 8 + self.overhead + tags + times
+            }
         }
     }
 
@@ -182,6 +191,7 @@ impl Model {
     /// A write that is wanted.
     pub fn put(&mut self, key: u8, id: u64, weight: u64, terms: Terms) -> Outcome {
         let previous = self.live(key).cloned();
+        self.timed |= terms.is_timed();
         if weight > self.capacity {
             self.counts.refused += 1;
             self.counts.crushed += u64::from(previous.is_some());
@@ -295,6 +305,7 @@ impl Model {
             return false;
         }
         let hard = self.after(lifetime, self.ttl);
+        self.timed = true;
         self.set_hard(key, hard, self.dated);
         true
     }
