@@ -11,11 +11,12 @@
 
 use crate::cache::Cache;
 use crate::hash::Hash as Bits;
-use crate::options::{Compute, InsertOptions, Inserted};
+use crate::options::{Compute, InsertOptions, Inserted, Plain};
 use crate::reclaim::Pin;
 use crate::settle::Rest;
 use crate::shard::{Draft, Inside, Located, Offer, Sighting};
 use crate::store::Company;
+use crate::tags::Group;
 use crate::writer::{Done, Fallible, Wish, Writer};
 use equivalent::Equivalent;
 use std::convert::Infallible;
@@ -34,7 +35,7 @@ use std::mem::ManuallyDrop;
 /// let cache = Cache::builder().capacity(10).build()?;
 /// // SAFETY: there is one thread, and no guard of this cache is alive.
 /// let mut alone = unsafe { Exclusive::new(&cache) };
-/// alone.insert("key", "value", Default::default());
+/// alone.insert("key", "value");
 /// assert_eq!(alone.get("key"), Some(&"value"));
 /// # Ok::<(), pinyon::BuildError>(())
 /// ```
@@ -145,8 +146,16 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
         found.map(|_| read.map(|found| (&found.entry.key, &found.entry.value)))
     }
 
+    /// As [`Cache::insert`]; what it replaces and evicts is dropped before it returns.
+    pub fn insert(&mut self, key: K, value: V) -> Inserted<K, V> {
+        let hash = self.cache.hash(&key);
+        let same = |key: &K, stored: &K| Ok::<_, Infallible>(key == stored);
+        let Ok(inserted) = self.write(hash, (key, value), Plain::default(), &None, same);
+        inserted
+    }
+
     /// As [`Cache::insert_with`]; what it replaces and evicts is dropped before it returns.
-    pub fn insert(&mut self, key: K, value: V, options: InsertOptions) -> Inserted<K, V> {
+    pub fn insert_with(&mut self, key: K, value: V, options: InsertOptions) -> Inserted<K, V> {
         let hash = self.cache.hash(&key).bits();
         let same = |key: &K, stored: &K| Ok::<_, Infallible>(key == stored);
         let Ok(inserted) = self.set(hash, key, value, options, same);
@@ -166,15 +175,29 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
         key: K,
         value: V,
         options: InsertOptions,
+        same: impl FnMut(&K, &K) -> Result<bool, E>,
+    ) -> Result<Inserted<K, V>, E> {
+        let group = self.cache.inner.store.tags.enter(&options.tags);
+        self.write(Bits::new(hash), (key, value), options.plain, &group, same)
+    }
+
+    /// Inlined, so that a write without options does not ask for any.
+    #[inline(always)]
+    fn write<E>(
+        &mut self,
+        hash: Bits,
+        pair: (K, V),
+        plain: Plain,
+        group: &Group,
         mut same: impl FnMut(&K, &K) -> Result<bool, E>,
     ) -> Result<Inserted<K, V>, E> {
-        let (hash, inner) = (Bits::new(hash), &self.cache.inner);
-        let plain = options == InsertOptions::new() && inner.counted && inner.store.listener.is_none();
-        let group = inner.store.tags.enter(&options.tags);
-        let mut wish = Wish { plain: options.plain, group: &group, stamp: None };
-        let mut offer = Some((key, value));
+        let inner = &self.cache.inner;
+        let over =
+            plain == Plain::default() && group.is_none() && inner.counted && inner.store.listener.is_none();
+        let mut wish = Wish { plain, group, stamp: None };
+        let mut offer = Some(pair);
         if inner.rule.is_none()
-            && let Some(done) = self.set_once(hash, &mut offer, &mut wish, plain, &mut same)?
+            && let Some(done) = self.set_once(hash, &mut offer, &mut wish, over, &mut same)?
         {
             return Ok(done.into());
         }

@@ -144,7 +144,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
     }
 
     /// What is to be written of a pair in a cache without a rule.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn draft<'w>(&self, key: &K, value: &V, wish: &Wish<'w>) -> Draft<'w> {
         let inner = &self.cache.inner;
         let (terms, group) = (wish.plain.terms, wish.group);
@@ -158,7 +158,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
         Draft { weight, deadline, keeps: false, now, stamp: None, group }
     }
 
-    #[inline]
+    #[inline(always)]
     fn weigh(&self, key: &K, value: &V, wish: &Wish<'_>) -> u64 {
         let inner = &self.cache.inner;
         match wish.plain.weight {

@@ -51,7 +51,7 @@ fn g10_an_exclusive_caller_agrees_with_a_map() {
                     }
                 }
                 _ => {
-                    let done = only.insert(key, n, InsertOptions::new());
+                    let done = only.insert(key, n);
                     assert_eq!(done == Inserted::Added, map.insert(key, n).is_none());
                 }
             }
@@ -78,7 +78,7 @@ fn g27_an_exclusive_caller_leaves_nothing_waiting() {
             match n % 5 {
                 0 => assert!(only.remove(&key, |token| assert_eq!(token.id(), key)).is_none_or(|()| true)),
                 1 => assert_ne!(only.compute(key, |_| Compute::Put(census.token(key))), Computed::Removed),
-                _ => assert!(only.insert(key, census.token(key), InsertOptions::new()).is_stored()),
+                _ => assert!(only.insert(key, census.token(key)).is_stored()),
             }
             assert_eq!(census.alive() as usize, cache.len(), "what left is dropped before the call returns");
         }
@@ -95,9 +95,9 @@ fn g07_an_exclusive_overwrite_gives_key_value_and_lifetime_anew() {
     let mut only = only(&cache);
     let (first, second) = (Arc::<str>::from("key"), Arc::<str>::from("key"));
     let (old, new) = (Arc::new(1), Arc::new(2));
-    assert_eq!(only.insert(first.clone(), old.clone(), InsertOptions::new()), Inserted::Added);
+    assert_eq!(only.insert(first.clone(), old.clone()), Inserted::Added);
     ticker.advance(Duration::from_secs(6));
-    assert_eq!(only.insert(second.clone(), new.clone(), InsertOptions::new()), Inserted::Replaced);
+    assert_eq!(only.insert(second.clone(), new.clone()), Inserted::Replaced);
     let counts = [&old, &new].map(Arc::strong_count);
     assert_eq!(
         (counts, Arc::strong_count(&first), Arc::strong_count(&second)),
@@ -108,11 +108,7 @@ fn g07_an_exclusive_overwrite_gives_key_value_and_lifetime_anew() {
     assert_eq!(only.get("key"), Some(&new), "the old deadline went with the old value");
     ticker.advance(Duration::from_secs(4));
     assert_eq!(only.get("key"), None);
-    assert_eq!(
-        only.insert(first, old, InsertOptions::new()),
-        Inserted::Added,
-        "what has expired is not overwritten"
-    );
+    assert_eq!(only.insert(first, old), Inserted::Added, "what has expired is not overwritten");
     let stats = cache.stats();
     assert_eq!((stats.added, stats.replaced, stats.expired, cache.len()), (2, 1, 1, 1));
 }
@@ -123,8 +119,8 @@ fn g07_an_exclusive_overwrite_without_a_lifetime_takes_the_old_one_away() {
     let cache: common::Checked<u64, u64> =
         checked(Cache::builder().capacity(10).shards(1).ticker(ticker.clone()));
     let mut only = only(&cache);
-    only.insert(1, 10, InsertOptions::new().ttl(Duration::from_secs(5)).tti(Duration::from_secs(2)));
-    only.insert(1, 11, InsertOptions::new());
+    only.insert_with(1, 10, InsertOptions::new().ttl(Duration::from_secs(5)).tti(Duration::from_secs(2)));
+    only.insert(1, 11);
     ticker.advance(Duration::from_secs(60));
     while !only.maintain(100).done {}
     assert_eq!((only.get(&1), cache.stats().expired), (Some(&11), 0));
@@ -141,8 +137,8 @@ fn g06_g26_an_exclusive_removal_finds_nothing_expired_and_is_told() {
         }
         let cache = checked(builder);
         let mut only = only(&cache);
-        only.insert(1, 10, InsertOptions::new().ttl(Duration::from_secs(5)));
-        only.insert(2, 20, InsertOptions::new());
+        only.insert_with(1, 10, InsertOptions::new().ttl(Duration::from_secs(5)));
+        only.insert(2, 20);
         ticker.advance(Duration::from_secs(5));
         assert_eq!((only.remove(&1, |value| *value), only.remove(&2, |value| *value)), (None, Some(20)));
         assert_eq!((cache.stats().expired, cache.stats().removed, cache.len()), (1, 1, 0));
@@ -154,7 +150,7 @@ fn g06_g26_an_exclusive_removal_finds_nothing_expired_and_is_told() {
 fn g20_an_exclusive_removal_outdates_loads() {
     let cache: common::Checked<u64, u64> = checked(Cache::builder().capacity(10).shards(1).track_age(true));
     let mut only = only(&cache);
-    only.insert(1, 10, InsertOptions::new());
+    only.insert(1, 10);
     let due = LeaseOptions::new().refresh_after(Duration::ZERO);
     let Acquired::Stale(10, Some(token)) = cache.acquire(&1, due) else { panic!("it is due") };
     assert_eq!(only.remove(&1, |value| *value), Some(10));
@@ -167,30 +163,26 @@ fn g20_an_exclusive_overwrite_outdates_loads_and_tags() {
     let cache: common::Checked<u64, u64> = checked(Cache::builder().capacity(10).shards(1).track_age(true));
     let Acquired::Lead(token) = cache.acquire(&1, LeaseOptions::new()) else { panic!("nothing is there") };
     let mut only = only(&cache);
-    only.insert(1, 10, InsertOptions::new());
-    only.insert(1, 11, InsertOptions::new());
+    only.insert(1, 10);
+    only.insert(1, 11);
     assert_eq!(cache.complete(token, 12), Completed::Overtaken(12));
     let lead = || cache.acquire(&1, LeaseOptions::new().refresh_after(Duration::ZERO));
     for (last, value) in [(11, 13), (13, 15)] {
         let Acquired::Stale(stale, Some(token)) = lead() else { panic!("it is due") };
         assert_eq!(stale, last);
-        only.insert(1, value, InsertOptions::new());
+        only.insert(1, value);
         assert_eq!(cache.complete(token, 99), Completed::Overtaken(99), "a value in place is a write too");
     }
-    only.insert(1, 16, InsertOptions::new().tags(["tag"]));
-    only.insert(1, 17, InsertOptions::new());
+    only.insert_with(1, 16, InsertOptions::new().tags(["tag"]));
+    only.insert(1, 17);
     only.invalidate_tag("tag");
     assert_eq!(only.get(&1), Some(&17), "it was written without the tag");
-    only.insert(1, 17, InsertOptions::new().tags(["tag"]));
+    only.insert_with(1, 17, InsertOptions::new().tags(["tag"]));
     only.invalidate_tag("tag");
     assert_eq!(only.get(&1), None, "and then with it, over one that had none");
-    only.insert(1, 17, InsertOptions::new());
+    only.insert(1, 17);
     only.invalidate_all();
-    assert_eq!(
-        only.insert(1, 18, InsertOptions::new()),
-        Inserted::Added,
-        "what was invalidated is not there"
-    );
+    assert_eq!(only.insert(1, 18), Inserted::Added, "what was invalidated is not there");
     assert_eq!((only.get(&1), cache.stats().invalidated), (Some(&18), 2));
 }
 
@@ -200,8 +192,7 @@ fn g06_g07_an_exclusive_write_over_what_is_dead_adds_and_what_is_overwritten_die
     let builder = Cache::<u64, u64>::builder().capacity(1000).shards(1).ticker(ticker.clone());
     let cache = checked(builder.time_to_live(Duration::from_secs(10)));
     let mut only = only(&cache);
-    let mut fill =
-        |value| (0..200).map(|key| only.insert(key, value, InsertOptions::new())).collect::<Vec<_>>();
+    let mut fill = |value| (0..200).map(|key| only.insert(key, value)).collect::<Vec<_>>();
     assert!(fill(1).iter().all(|done| *done == Inserted::Added));
     ticker.advance(Duration::from_secs(9));
     assert!(fill(2).iter().all(|done| *done == Inserted::Replaced));
@@ -216,8 +207,8 @@ fn g06_g07_an_exclusive_write_over_what_is_dead_adds_and_what_is_overwritten_die
     ticker.advance(Duration::from_secs(10));
     while !only.maintain(1000).done {}
     assert_eq!((cache.len(), cache.stats().expired), (0, 400), "they leave memory without being met");
-    only.insert(1, 6, InsertOptions::new().ttl(Duration::from_secs(1000)));
-    only.insert(1, 7, InsertOptions::new());
+    only.insert_with(1, 6, InsertOptions::new().ttl(Duration::from_secs(1000)));
+    only.insert(1, 7);
     ticker.advance(Duration::from_secs(10));
     while !only.maintain(1000).done {}
     assert_eq!(cache.len(), 0, "the earlier deadline counts");
@@ -228,9 +219,9 @@ fn an_exclusive_overwrite_is_a_use() {
     let cache: common::Checked<u64, u64> =
         checked(Cache::builder().capacity(4).shards(1).policy(Policy::Clock));
     let mut only = only(&cache);
-    (0..4).for_each(|key| assert!(only.insert(key, 1, InsertOptions::new()).is_stored()));
-    assert_eq!(only.insert(0, 2, InsertOptions::new()), Inserted::Replaced);
-    (4..7).for_each(|key| assert!(only.insert(key, 1, InsertOptions::new()).is_stored()));
+    (0..4).for_each(|key| assert!(only.insert(key, 1).is_stored()));
+    assert_eq!(only.insert(0, 2), Inserted::Replaced);
+    (4..7).for_each(|key| assert!(only.insert(key, 1).is_stored()));
     assert_eq!(only.peek(&0), Some(&2), "three others went before it");
 }
 
@@ -242,7 +233,7 @@ fn g26_a_listener_hears_of_what_an_exclusive_caller_overwrites() {
     let cache =
         checked(builder.listener(move |key, value, cause| notes.lock().unwrap().push((*key, *value, cause))));
     let mut only = only(&cache);
-    (0..3).for_each(|value| assert!(only.insert(1, value, InsertOptions::new()).is_stored()));
+    (0..3).for_each(|value| assert!(only.insert(1, value).is_stored()));
     assert_eq!(*told.lock().unwrap(), [(1, 0, Cause::Replaced), (1, 1, Cause::Replaced)]);
 }
 
@@ -256,7 +247,7 @@ fn g27_an_exclusive_write_that_frees_in_several_shards_leaves_nothing_in_any() {
     for _ in 0..3000 {
         let (key, weight) = (rng.below(120), rng.below(60));
         let options = InsertOptions::new().weight(weight);
-        assert!(only.insert(key, census.token(key), options).is_stored());
+        assert!(only.insert_with(key, census.token(key), options).is_stored());
         assert_eq!((census.alive() as usize, cache.stats().retired), (cache.len(), 0));
     }
 }
@@ -265,7 +256,7 @@ fn g27_an_exclusive_write_that_frees_in_several_shards_leaves_nothing_in_any() {
 fn g29_a_read_of_what_is_present_counts_hits_only() {
     let cache: common::Checked<u64, u64> = checked(Cache::builder().capacity(10));
     let mut only = only(&cache);
-    only.insert(1, 10, InsertOptions::new());
+    only.insert(1, 10);
     assert_eq!([1, 2].map(|key| only.get_present(&key).copied()), [Some(10), None]);
     assert_eq!((cache.stats().hits, cache.stats().misses), (1, 0));
     assert_eq!(only.peek_key_value(&1), Some((&1, &10)));
@@ -278,7 +269,7 @@ fn g05_g27_an_exclusive_resize_drops_what_it_evicts() {
     let census = Census::default();
     let cache = checked(Cache::<u64, Token>::builder().capacity(500).shards(2));
     let mut only = only(&cache);
-    (0..500).for_each(|key| assert!(only.insert(key, census.token(key), InsertOptions::new()).is_stored()));
+    (0..500).for_each(|key| assert!(only.insert(key, census.token(key)).is_stored()));
     assert!(only.set_capacity(0).is_err());
     only.set_capacity(50).expect("a good capacity");
     assert_eq!((cache.len(), census.alive(), cache.stats().retired), (50, 50, 0));
@@ -294,7 +285,7 @@ fn every_entry_is_looked_at_once_while_tables_grow_and_after_it_has_expired() {
     let cache = checked(builder.time_to_live(Duration::from_secs(1)));
     let mut only = only(&cache);
     for key in 0..1000 {
-        assert!(only.insert(key, 3 * key, InsertOptions::new()).is_stored());
+        assert!(only.insert(key, 3 * key).is_stored());
         let mut seen = Vec::new();
         only.for_each_stored(|key, value| seen.push((*key, *value)));
         seen.sort_unstable();
@@ -332,7 +323,7 @@ fn g12_a_comparison_that_may_fail_finds_keys_and_its_error_comes_out() {
         checked(Cache::builder().capacity(10).hasher(Constant(6)));
     let mut only = only(&cache);
     for (key, value) in [(1, "one"), (2, "two"), (3, "three")] {
-        only.insert(key, value, InsertOptions::new());
+        only.insert(key, value);
     }
     let find =
         |wanted: u64| only.find(6, move |key| if *key == 99 { Err("unknown") } else { Ok(*key == wanted) });
@@ -355,7 +346,7 @@ fn g29_a_comparison_that_failed_is_a_miss_and_changes_nothing() {
     let builder = Cache::<u64, u64>::builder().capacity(10).hasher(Constant(6)).ticker(ticker.clone());
     let cache = checked(builder.time_to_idle(Duration::from_secs(10)));
     let mut only = only(&cache);
-    only.insert(1, 1, InsertOptions::new());
+    only.insert(1, 1);
     ticker.advance(Duration::from_secs(6));
     assert_eq!(only.find(6, |_| Err("failed")), Err("failed"));
     let stats = cache.stats();
@@ -400,7 +391,7 @@ fn g12_g27_a_write_whose_comparison_fails_changes_nothing_and_drops_its_pair() {
         let cache = checked(builder);
         let mut only = only(&cache);
         for key in 1..4 {
-            assert!(only.insert(key, census.token(key), InsertOptions::new()).is_stored());
+            assert!(only.insert(key, census.token(key)).is_stored());
         }
         let mut asked = 0;
         let failed = only.set(6, 3, census.token(9), InsertOptions::new(), |_, _| {
@@ -427,10 +418,10 @@ fn g01_g03_an_exclusive_write_without_more_ado_keeps_to_the_budget() {
     let mut rng = Rng::new(11);
     for n in 1..=2000 {
         let options = InsertOptions::new().weight(rng.below(30));
-        assert!(only.insert(rng.below(300), census.token(n), options).is_stored());
+        assert!(only.insert_with(rng.below(300), census.token(n), options).is_stored());
         assert!(cache.weight() <= 100);
     }
-    let heavy = only.insert(1, census.token(0), InsertOptions::new().weight(101));
+    let heavy = only.insert_with(1, census.token(0), InsertOptions::new().weight(101));
     assert!(matches!(heavy, Inserted::Refused { weight: 101, .. }));
     drop(heavy);
     assert_eq!(census.alive() as usize, cache.len());
@@ -451,13 +442,13 @@ fn g25_a_drop_that_panics_leaves_an_exclusive_write_done() {
     let cache: common::Checked<u64, Bomb> =
         checked(Cache::builder().capacity(4).shards(1).policy(Policy::Clock));
     let mut only = only(&cache);
-    (0..4).for_each(|key| assert!(only.insert(key, Bomb(key, 0), InsertOptions::new()).is_stored()));
-    let evicting = std::panic::AssertUnwindSafe(|| only.insert(4, Bomb(4, 0), InsertOptions::new()));
+    (0..4).for_each(|key| assert!(only.insert(key, Bomb(key, 0)).is_stored()));
+    let evicting = std::panic::AssertUnwindSafe(|| only.insert(4, Bomb(4, 0)));
     assert!(std::panic::catch_unwind(evicting).is_err());
     cache.validate();
     assert_eq!((cache.len(), cache.stats().evicted, cache.stats().retired), (4, 1, 0));
     assert!(only.get(&0).is_none() && only.get(&4).is_some());
-    assert!(only.insert(5, Bomb(5, 0), InsertOptions::new()).is_stored());
+    assert!(only.insert(5, Bomb(5, 0)).is_stored());
     assert_eq!((cache.len(), cache.stats().evicted, cache.stats().retired), (4, 2, 0));
 }
 
@@ -471,7 +462,7 @@ fn g24_user_code_of_an_exclusive_caller_may_call_the_cache() {
         // SAFETY: one thread, and no borrow of the outer value is in use.
         let mut only = unsafe { Exclusive::new(&cache) };
         if value % 5 > 0 {
-            only.insert(*key, value - 1, InsertOptions::new());
+            only.insert(*key, value - 1);
             only.remove(key, |_| ());
         }
     });
@@ -479,7 +470,7 @@ fn g24_user_code_of_an_exclusive_caller_may_call_the_cache() {
     *home.lock().unwrap() = Some(cache.clone());
     let mut only = only(&cache);
     for key in 0..200 {
-        only.insert(key, key, InsertOptions::new());
+        only.insert(key, key);
         cache.validate();
     }
     only.clear();

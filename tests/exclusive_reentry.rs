@@ -68,21 +68,21 @@ impl Drop for Key {
 
 /// Writes over the key 1.
 fn overwrite(cache: &Cache<Key, u64>) {
-    assert_eq!(only(cache).insert(Key::new(1), 9, InsertOptions::new()), Inserted::Replaced);
+    assert_eq!(only(cache).insert(Key::new(1), 9), Inserted::Replaced);
 }
 
 /// Removes keys one by one and adds others, all of the same two hashes.
 fn churn(cache: &Cache<Key, u64>) {
     for n in 0..60 {
         let _ = only(cache).remove(&Key::new(n), |_| ());
-        let _ = only(cache).insert(Key::new(100 + n), n, InsertOptions::new());
+        let _ = only(cache).insert(Key::new(100 + n), n);
     }
 }
 
 /// Adds keys that are alone with their hashes, so that nothing is compared, until all that was there has left.
 fn crowd(cache: &Cache<Key, u64>) {
     for n in 2000..4000 {
-        assert_eq!(only(cache).insert(Key::new(n), n, InsertOptions::new()), Inserted::Added);
+        assert_eq!(only(cache).insert(Key::new(n), n), Inserted::Added);
     }
     assert_eq!(cache.iter().filter(|entry| entry.key().number < 1000).count(), 0);
 }
@@ -98,7 +98,7 @@ fn g24_equality_may_write_over_the_key_that_is_compared() {
     assert!(cache.insert(Key::new(1), 1).is_stored());
     ACT.set(Some((cache.clone(), overwrite)));
     let mut door = only(&cache);
-    assert_eq!(door.insert(Key::new(1), 2, InsertOptions::new()), Inserted::Replaced);
+    assert_eq!(door.insert(Key::new(1), 2), Inserted::Replaced);
     assert!(ACT.with_borrow(Option::is_none));
     ACT.set(Some((cache.clone(), overwrite)));
     assert!(matches!(door.get(&Key::new(1)), Some(2 | 9)), "one of the two: the write came within the read");
@@ -111,10 +111,10 @@ fn g24_a_comparison_that_may_fail_may_write_through_a_door_of_its_own() {
     let seeds = pinyon::RandomState::new();
     let remove: Act = |cache| assert!(only(cache).remove(&Key::new(1), |_| ()).is_some());
     let write: Act = overwrite;
-    let add: Act = |cache| assert!(only(cache).insert(Key::new(3), 9, InsertOptions::new()).is_stored());
+    let add: Act = |cache| assert!(only(cache).insert(Key::new(3), 9).is_stored());
     let churn: Act = |cache| {
         for n in 0..300 {
-            assert!(only(cache).insert(Key::new(2 * n + 5), n, InsertOptions::new()).is_stored());
+            assert!(only(cache).insert(Key::new(2 * n + 5), n).is_stored());
         }
     };
     let clear: Act = |cache| only(cache).clear();
@@ -162,7 +162,7 @@ fn g24_equality_may_write_through_a_door_of_its_own() {
         let found = only(&cache).get(&Key::new(99)).copied();
         assert_eq!((found, ACT.with_borrow(Option::is_none)), (None, true));
         // What the inner calls left is dropped by the next one.
-        let _ = only(&cache).insert(Key::new(7), 7, InsertOptions::new());
+        let _ = only(&cache).insert(Key::new(7), 7);
         assert_eq!(cache.stats().retired, 0);
         cache.validate();
     }
@@ -190,7 +190,7 @@ fn g12_g24_a_ticker_may_remove_the_key_that_is_being_removed() {
     // The row of the one is the other's next.
     let act: Act = |cache| {
         assert!(only(cache).remove(&Key::new(1), |_| ()).is_some());
-        assert_eq!(only(cache).insert(Key::new(3), 3, InsertOptions::new()), Inserted::Added);
+        assert_eq!(only(cache).insert(Key::new(3), 3), Inserted::Added);
     };
     *clock.0.lock().unwrap() = Some((cache.clone(), act));
     assert_eq!(only(&cache).remove(&Key::new(1), |value| *value), None);
@@ -204,7 +204,7 @@ fn g24_a_table_that_an_inner_call_outgrew_is_in_nobodys_way() {
     assert!(cache.insert(Key::new(1), 1).is_stored());
     let grow: Act = |cache| {
         for n in 2000..2500 {
-            assert_eq!(only(cache).insert(Key::new(n), n, InsertOptions::new()), Inserted::Added);
+            assert_eq!(only(cache).insert(Key::new(n), n), Inserted::Added);
         }
     };
     ACT.set(Some((cache.clone(), grow)));

@@ -489,7 +489,7 @@ fn g27_the_exclusive_door_invalidates_too() {
     let mut alone = unsafe { Exclusive::new(&cache) };
     for round in 0..20 {
         for key in 0..50 {
-            alone.insert(key, census.token(round), tagged(&["t"]));
+            alone.insert_with(key, census.token(round), tagged(&["t"]));
         }
         if round % 2 == 0 {
             alone.invalidate_all();

@@ -25,7 +25,7 @@ impl<K, V> Store<K, V> {
     /// # Safety
     ///
     /// No other thread uses the cache during the call.
-    #[inline]
+    #[inline(always)]
     #[allow(unsafe_code)]
     pub(crate) unsafe fn add_absent(
         &self,

@@ -307,7 +307,7 @@ impl<'c> Run<'c> {
         let excess = self.model.excess(key, weight);
         let pair = (self.key(key), value);
         let got: Outcome = match self.is_alone() {
-            true => self.alone().insert(pair.0, pair.1, terms.options()).into(),
+            true => self.alone().insert_with(pair.0, pair.1, terms.options()).into(),
             false => self.cache.insert_with(pair.0, pair.1, terms.options()).into(),
         };
         self.evicted_itself(key, weight, got == Outcome::Added);

@@ -194,7 +194,7 @@ unsafe fn write(cache: *mut PyObject, key: *mut PyObject, value: NonNull<PyObjec
     }
     // SAFETY: as above.
     let value = || unsafe { Object::borrowed(value) };
-    let insert = |probe: &Probe| cache.shelf.insert(probe.to_key(), value(), Default::default());
+    let insert = |probe: &Probe| cache.shelf.insert(probe.to_key(), value());
     // Where entries are counted, none is too heavy.
     cache.shelf.plainly(&probe, true, insert).ok()?;
     release(py);

@@ -175,8 +175,13 @@ impl Shelf {
     }
 
     #[inline(always)]
-    pub(crate) fn insert(&self, key: Key, value: Object, options: InsertOptions) -> bool {
-        self.alone().insert(key, value, options).is_stored()
+    pub(crate) fn insert(&self, key: Key, value: Object) -> bool {
+        self.alone().insert(key, value).is_stored()
+    }
+
+    #[inline]
+    pub(crate) fn insert_with(&self, key: Key, value: Object, options: InsertOptions) -> bool {
+        self.alone().insert_with(key, value, options).is_stored()
     }
 
     fn compute(&self, key: Key, decide: impl FnMut(Option<&Object>) -> Compute<Object>) -> Computed<Object> {
@@ -228,7 +233,12 @@ impl Shelf {
     }
 
     #[inline(always)]
-    pub(crate) fn insert(&self, key: Key, value: Object, options: InsertOptions) -> bool {
+    pub(crate) fn insert(&self, key: Key, value: Object) -> bool {
+        self.core.insert(key, value).is_stored()
+    }
+
+    #[inline]
+    pub(crate) fn insert_with(&self, key: Key, value: Object, options: InsertOptions) -> bool {
         self.core.insert_with(key, value, options).is_stored()
     }
 

@@ -61,7 +61,7 @@ impl Cache {
         let options = self.options(key, value, wish)?;
         self.shelf.expect(&probe);
         let stored = resolved(py, &self.shelf, &probe, true, |probe| {
-            self.shelf.insert(probe.to_key(), value.into(), options)
+            self.shelf.insert_with(probe.to_key(), value.into(), options)
         })?;
         self.settle(py);
         Ok(stored)
