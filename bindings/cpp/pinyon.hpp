@@ -294,7 +294,7 @@ enum class unit : std::uint32_t {
 
 /// What is evicted.
 enum class policy : std::uint32_t {
-    clock_tinylfu = PINYON_CLOCK_TINYLFU,  ///< CLOCK-TinyLFU with an adapting window, the best of all traces.
+    clock_tinylfu = PINYON_CLOCK_TINYLFU,  ///< CLOCK-TinyLFU with an adapting window: the right one unless you know better.
     clock = PINYON_CLOCK                   ///< CLOCK, the least work for a write.
 };
 
