@@ -62,6 +62,7 @@ auto b(pinyon::cache<int, int>& c) { return c.counter_add(1, 1); }              
 auto c(pinyon::cache<int, padded>& c) { return c.compare_and_swap(1, padded(), {}); }      // says: pass a handle
 auto d(pinyon::cache<int, long double>& c) { return c.compare_and_swap(1, 1.0L, 2.0L); }   // says: pass a handle
 auto e(pinyon::cache<long, int>& c) { return c.get_many(std::vector<int>{1}); }            // says: stay where they are
+auto f(pinyon::cache<int, std::vector<int>>& c) { return c.get(1); }                       // says: no codec for this type
 CPP
 # shellcheck disable=SC2086
 g++ -std=c++17 -fsyntax-only $strict "$out/wrong.cpp" 2>"$out/wrong" && { echo "it compiles"; exit 1; }

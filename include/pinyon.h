@@ -230,7 +230,7 @@
 #define PINYON_WEIGHT 2
 
 /**
- * `pinyon_options.policy`: CLOCK-TinyLFU with an adapting window, the best of all traces.
+ * `pinyon_options.policy`: CLOCK-TinyLFU with an adapting window: the right one unless you know better.
  */
 #define PINYON_CLOCK_TINYLFU 0
 

@@ -145,12 +145,20 @@ impl<K, V, S> Builder<K, V, S> {
     /// Weighs entries, for [`capacity_weight`](Self::capacity_weight). Asked once for each write, and again when
     /// another write of the key comes between; under no lock. Zero is
     /// a weight: such an entry takes no room and is never evicted.
+    ///
+    /// ```
+    /// use pinyon::Cache;
+    /// let cache = Cache::builder().capacity_weight(10).weigher(|_, text: &&str| text.len() as u64).build()?;
+    /// cache.insert(1, "jay");
+    /// assert_eq!((cache.weight(), cache.insert(2, "nutcrackers").is_stored()), (3, false));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
         self.weigher = Some(Arc::new(weigher));
         self
     }
 
-    /// Which entries leave when room is needed.
+    /// Which entries leave when room is needed; the default is [`Policy::ClockTinyLfu`].
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
@@ -162,13 +170,15 @@ impl<K, V, S> Builder<K, V, S> {
         self
     }
 
-    /// How long an entry lives after it was last read or written.
+    /// How long an entry lives after it was last read or written; `contains`, `peek` and iteration are not reads. Zero and
+    /// long times as in [`time_to_live`](Self::time_to_live); of both the earlier end counts.
     pub fn time_to_idle(mut self, tti: Duration) -> Self {
         self.tti = Some(tti);
         self
     }
 
-    /// A rule that gives every entry its own lifetime.
+    /// A rule that gives every entry its own lifetime; it comes before [`time_to_live`](Self::time_to_live), and a lifetime
+    /// that is given with a write comes before the rule.
     pub fn expiry(mut self, rule: impl Expiry<K, V> + 'static) -> Self {
         self.rule = Some(Arc::new(rule));
         self
@@ -220,8 +230,8 @@ impl<K, V, S> Builder<K, V, S> {
         }
     }
 
-    /// How many shards writers are spread over, 1 to 4096. By default four for each core, and one for every 2048 entries
-    /// or 4 MiB at most. What fits into the cache does not depend on it.
+    /// How many shards writers are spread over, 1 to 4096. By default eight for each core, but no more than one for every
+    /// 2048 entries (or units of weight) or 2 MiB. What fits into the cache does not depend on it.
     pub fn shards(mut self, shards: usize) -> Self {
         self.shards = Some(shards);
         self
@@ -231,6 +241,20 @@ impl<K, V, S> Builder<K, V, S> {
     /// that made it leave returns (or, if that entry's key is being told of at that moment, before that telling ends). It runs
     /// under no lock and may call the cache. A refused pair goes back to its caller, so it is told of by that call, whatever else is
     /// being told of its key. A panic in it reaches the caller and disables nothing.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use pinyon::{Cache, Cause};
+    ///
+    /// let (left, told) = mpsc::channel();
+    /// let listener = move |key: &u32, _: &u32, why: Cause| left.send((*key, why)).unwrap();
+    /// let cache = Cache::builder().capacity(10).listener(listener).build()?;
+    /// cache.insert(1, 10);
+    /// cache.insert(1, 11);
+    /// cache.invalidate(&1);
+    /// assert_eq!(told.try_iter().collect::<Vec<_>>(), [(1, Cause::Replaced), (1, Cause::Removed)]);
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn listener(mut self, listener: impl Fn(&K, &V, Cause) + Send + Sync + 'static) -> Self {
         self.listener = Some(Arc::new(listener));
         self

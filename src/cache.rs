@@ -232,6 +232,13 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     /// Reads a value in place: as [`get`](Self::get), with a guard instead of a clone.
     ///
     /// The guard keeps this entry, and nothing else; it cannot deadlock with anything.
+    ///
+    /// ```
+    /// let cache = pinyon::Cache::builder().capacity(10).build()?;
+    /// cache.insert("page", vec![1, 2, 3]);
+    /// assert_eq!(cache.get_ref("page").map(|page| page.len()), Some(3));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     #[inline(always)]
     pub fn get_ref<Q>(&self, key: &Q) -> Option<ValueRef<'_, K, V>>
     where
@@ -278,6 +285,13 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     }
 
     /// Reads a value and leaves no trace: no statistics, no use, no idle time.
+    ///
+    /// ```
+    /// let cache = pinyon::Cache::builder().capacity(10).build()?;
+    /// cache.insert("a", 1);
+    /// assert_eq!((cache.peek("a"), cache.contains("b"), cache.stats().hits), (Some(1), false, 0));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     #[inline]
     pub fn peek<Q>(&self, key: &Q) -> Option<V>
     where
@@ -307,6 +321,20 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     }
 
     /// Age, remaining lifetime and weight of a live entry. Leaves no trace.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pinyon::{Cache, ManualTicker};
+    ///
+    /// let ticker = ManualTicker::new();
+    /// let hour = Duration::from_secs(3600);
+    /// let cache = Cache::builder().capacity(10).time_to_live(hour).ticker(ticker.clone()).build()?;
+    /// cache.insert("a", 1);
+    /// ticker.advance(hour / 4);
+    /// let known = cache.metadata("a").unwrap();
+    /// assert_eq!((known.age, known.remaining, known.weight), (Some(hour / 4), Some(hour * 3 / 4), 1));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn metadata<Q>(&self, key: &Q) -> Option<Metadata>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -331,7 +359,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         self.inner.store.shards.iter().map(|shard| shard.len()).sum()
     }
 
-    /// Is there no entry?
+    /// Is there no entry? Expired and invalidated ones that were not noticed yet are entries, as in [`len`](Self::len).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -369,6 +397,14 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     /// # Errors
     ///
     /// If `capacity` is 0; nothing changes then.
+    ///
+    /// ```
+    /// let cache = pinyon::Cache::builder().capacity(100).build()?;
+    /// cache.insert_many((0..100).map(|n| (n, n)));
+    /// cache.set_capacity(10)?;
+    /// assert_eq!((cache.len(), cache.stats().evicted), (10, 90));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn set_capacity(&self, capacity: u64) -> Result<(), BuildError> {
         self.resize(capacity, Company::Shared)
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A setting that a cache cannot be built with. It names the setting, what was given and what is allowed.
+/// A setting that a cache cannot be built with, or changed to. It names the setting, what was given and what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError {
     setting: &'static str,
@@ -15,7 +15,7 @@ impl BuildError {
         BuildError { setting, given: given.to_string(), allowed }
     }
 
-    /// The builder's method.
+    /// The method it was given to: the builder's, or [`set_capacity`](crate::Cache::set_capacity).
     #[must_use]
     pub fn setting(&self) -> &'static str {
         self.setting
@@ -36,7 +36,8 @@ impl BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot build a cache: {} was {}; allowed: {}", self.setting, self.given, self.allowed)
+        let what = if self.setting == "set_capacity" { "change" } else { "build" };
+        write!(f, "cannot {what} a cache: {} was {}; allowed: {}", self.setting, self.given, self.allowed)
     }
 }
 
@@ -51,5 +52,7 @@ mod tests {
         let error = BuildError::new("shards", 0, "1 to 4096");
         assert_eq!((error.setting(), error.given(), error.allowed()), ("shards", "0", "1 to 4096"));
         assert_eq!(error.to_string(), "cannot build a cache: shards was 0; allowed: 1 to 4096");
+        let error = BuildError::new("set_capacity", 0, "1 or more");
+        assert_eq!(error.to_string(), "cannot change a cache: set_capacity was 0; allowed: 1 or more");
     }
 }

@@ -137,8 +137,17 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         many
     }
 
-    /// Removes an entry and returns a clone of its value. For values that cannot be cloned see
-    /// [`invalidate`](Self::invalidate): others may be looking at the value, so it cannot be handed out.
+    /// Removes an entry and returns a clone of its value; `None` if there was no live one. O(1). Not a read for the statistics.
+    /// For values that cannot be cloned see [`invalidate`](Self::invalidate): others may be looking at the value, so it cannot
+    /// be handed out.
+    ///
+    /// ```
+    /// let cache = pinyon::Cache::builder().capacity(10).build()?;
+    /// cache.insert("a", 1);
+    /// assert_eq!((cache.remove("a"), cache.remove("a")), (Some(1), None));
+    /// assert_eq!((cache.stats().removed, cache.stats().misses), (1, 0));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn remove<Q>(&self, key: &Q) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -163,7 +172,14 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     }
 
     /// Removes an entry if its value satisfies `condition`. Atomic per key: the value that satisfied it is the one that
-    /// is removed. True if it was.
+    /// is removed. True if it was. The condition is asked again when another write comes between.
+    ///
+    /// ```
+    /// let cache = pinyon::Cache::builder().capacity(10).build()?;
+    /// cache.insert("version", 7);
+    /// assert!(!cache.remove_if("version", |&now| now == 6) && cache.remove_if("version", |&now| now == 7));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn remove_if<Q>(&self, key: &Q, condition: impl FnMut(&V) -> bool) -> bool
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -220,7 +236,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     }
 
     /// Removes every entry that was there when the call began; those written meanwhile may go or stay. Nothing is left waiting
-    /// but what readers look at. At most 64 entries under one lock.
+    /// but what readers look at. O(entries), at most 64 of them under one lock; the listener is told
+    /// [`Cause::Cleared`](crate::Cause::Cleared).
     pub fn clear(&self) {
         let store = &self.inner.store;
         store.clear(&mut Rest::thorough(store, Company::Shared));

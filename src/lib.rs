@@ -27,6 +27,13 @@
 //! The promises are numbered in `docs/guarantees.md`, the structure is drawn in `docs/design.md`, and the decisions, with
 //! what lost against them, are in `docs/why.md`.
 //!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! * `future`: `Cache::get_or_load_async` and its kin, for tasks of any executor.
+//! * `capi`: the C ABI, module `ffi`; `make install` in the repository makes libraries of it.
+//!
 //! # The modules, lowest first
 //!
 //! `sync` (the door to atomics and locks), `error`, `hash`, `weight`, `pages`, `arena`; `tags` (groups of entries, by name), `reclaim` (when may memory go), `listener`, `stats`,

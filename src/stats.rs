@@ -123,7 +123,7 @@ impl Tally {
     }
 }
 
-/// A reading of a cache's statistics.
+/// A reading of a cache's statistics. As text (`Display`) it is a few lines for people, whose form may change.
 ///
 /// ```
 /// let cache = pinyon::Cache::builder().capacity(10).build()?;

@@ -233,6 +233,9 @@ impl<K, V> Weigher<K, V> {
 ///
 /// A counted pointer (`Arc`, `Rc`) is counted in full wherever it stands, so what several entries share is
 /// counted several times: the budget then errs on the safe side.
+#[diagnostic::on_unimplemented(
+    note = "implement `pinyon::HeapSize` for it, or give `capacity_bytes_with` a function that tells its bytes on the heap"
+)]
 pub trait HeapSize {
     /// Bytes on the heap, beside the value itself: its blocks with what the allocator adds to each.
     fn heap_bytes(&self) -> usize;

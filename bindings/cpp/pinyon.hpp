@@ -24,6 +24,10 @@
 #ifndef PINYON_HPP
 #define PINYON_HPP
 
+#if __cplusplus < 201703L && !(defined(_MSVC_LANG) && _MSVC_LANG >= 201703L)
+#error "pinyon.hpp needs C++17 or later: compile with -std=c++17"
+#endif
+
 #include <pinyon.h>
 
 #include <algorithm>
@@ -166,7 +170,9 @@ private:
 /// `encode` may give whatever has `data()` and `size()` of bytes, which may be its argument's; `decode` may give a
 /// plain `T` as well. Keys are equal whose bytes are.
 template <class T, class = void>
-struct codec;
+struct codec {
+    static_assert(!sizeof(T*), "pinyon: there is no codec for this type: specialise pinyon::codec");
+};
 
 namespace detail {
 
@@ -294,7 +300,7 @@ enum class unit : std::uint32_t {
 
 /// What is evicted.
 enum class policy : std::uint32_t {
-    clock_tinylfu = PINYON_CLOCK_TINYLFU,  ///< CLOCK-TinyLFU with an adapting window, the best of all traces.
+    clock_tinylfu = PINYON_CLOCK_TINYLFU,  ///< CLOCK-TinyLFU with an adapting window: the right one unless you know better.
     clock = PINYON_CLOCK                   ///< CLOCK, the least work for a write.
 };
 

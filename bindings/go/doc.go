@@ -9,7 +9,7 @@
 //
 // # What it costs
 //
-// A read is a call of C, which costs some 40 to 100 ns whatever it does. A map in Go is faster to read, and so are caches
+// A read is a call of C, which costs some 50 to 130 ns whatever it does. A map in Go is faster to read, and so are caches
 // that are one; use those where some 100,000 objects are enough, or where objects must not be copied. A collector that
 // has no millions of objects to scan, an exact bound of memory, and one call for many keys are what pays here.
 //

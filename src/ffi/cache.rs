@@ -5,7 +5,7 @@ use super::boundary::{Blank, Failure, Growing, Outcome, Wish, call, known, out, 
 use super::codes::*;
 use super::removal::{Removals, pinyon_free_user, pinyon_on_removed};
 use crate::sync::Arc;
-use crate::{Builder, Cache, Policy, Ticker};
+use crate::{BuildError, Builder, Cache, Policy, Ticker};
 use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub const PINYON_BYTES: u32 = 1;
 /// `pinyon_options.unit`: the capacity is a sum of weights, which each write gives (1 if it gives none).
 pub const PINYON_WEIGHT: u32 = 2;
 
-/// `pinyon_options.policy`: CLOCK-TinyLFU with an adapting window, the best of all traces.
+/// `pinyon_options.policy`: CLOCK-TinyLFU with an adapting window: the right one unless you know better.
 pub const PINYON_CLOCK_TINYLFU: u32 = 0;
 /// `pinyon_options.policy`: CLOCK, the least work for a write.
 pub const PINYON_CLOCK: u32 = 1;
@@ -266,12 +266,16 @@ unsafe fn create(
     if let Some(removals) = removals.clone() {
         builder = builder.listener(move |key, value, cause| removals.tell(key, value, cause));
     }
-    let cache = builder.build().map_err(|error| {
-        remember(format_args!("pinyon_create: {error}"));
-        Failure::told(PINYON_ERR_ARGUMENT)
-    })?;
+    let cache = builder.build().map_err(|error| refused("pinyon_create", &error))?;
     let weighed = options.unit == PINYON_WEIGHT;
     Ok(Box::into_raw(Box::new(pinyon_cache { magic: MAGIC, cache, removals, weighed })))
+}
+
+/// A setting that is refused, by its name in C: there is one field for the capacity, whatever its unit.
+fn refused(function: &str, error: &BuildError) -> Failure {
+    let field = if error.setting().contains("capacity") { "capacity" } else { error.setting() };
+    remember(format_args!("{function}: {field} was {}; allowed: {}", error.given(), error.allowed()));
+    Failure::told(PINYON_ERR_ARGUMENT)
 }
 
 fn with_flags(builder: Builder<Key, Value>, flags: u32) -> Result<Builder<Key, Value>, Failure> {
@@ -361,10 +365,7 @@ pub unsafe extern "C" fn pinyon_set_capacity(cache: *const pinyon_cache, capacit
     call("pinyon_set_capacity", || {
         // SAFETY: the caller's word.
         let cache = unsafe { at(cache)? };
-        cache.cache.set_capacity(capacity).map_err(|error| {
-            remember(format_args!("pinyon_set_capacity: {error}"));
-            Failure::told(PINYON_ERR_ARGUMENT)
-        })?;
+        cache.cache.set_capacity(capacity).map_err(|error| refused("pinyon_set_capacity", &error))?;
         Ok(PINYON_OK)
     })
 }

@@ -246,7 +246,21 @@ impl<K: Eq + Hash + Clone, V: Clone, S: BuildHasher> Cache<K, V, S> {
         }
     }
 
-    /// Waits for the load that a ticket was given for; without a timeout as long as it takes. Blocks the thread.
+    /// Waits for the load that a ticket was given for; without a timeout as long as it takes. Blocks the thread; with a timeout
+    /// of zero it only looks.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pinyon::{Acquired, Cache, LeaseOptions, Waited};
+    ///
+    /// let cache: Cache<u32, u32> = Cache::builder().capacity(100).build()?;
+    /// let Acquired::Lead(token) = cache.acquire(&1, LeaseOptions::new()) else { unreachable!() };
+    /// let Acquired::Wait(ticket) = cache.acquire(&1, LeaseOptions::new()) else { unreachable!() };
+    /// assert_eq!(cache.wait(ticket, Some(Duration::ZERO)), Waited::TimedOut);
+    /// cache.complete(token, 10);
+    /// assert_eq!(cache.wait(ticket, None), Waited::Value(10));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn wait(&self, ticket: Ticket, timeout: Option<Duration>) -> Waited<V> {
         let leases = &self.inner.store.leases;
         let until = timeout.map_or(Moment::NEVER, Moment::after);

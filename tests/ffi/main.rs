@@ -737,11 +737,24 @@ fn g31_a_setting_that_is_refused_is_named() {
     let cache = create(&options());
     // SAFETY: a cache.
     assert_eq!(unsafe { pinyon_set_capacity(cache.raw(), 0) }, PINYON_ERR_ARGUMENT);
-    assert!(
-        last_error().starts_with("pinyon_set_capacity: ") && last_error().contains("1 or more"),
-        "{}",
-        last_error()
-    );
+    assert_eq!(last_error(), "pinyon_set_capacity: capacity was 0; allowed: 1 or more");
+    for (refused, text) in [
+        (pinyon_options { capacity: 0, ..options() }, "capacity was 0; allowed: 1 or more"),
+        (
+            pinyon_options { capacity: 9, unit: PINYON_BYTES, ..options() },
+            "capacity was 9; allowed: 1024 bytes or more",
+        ),
+        (
+            pinyon_options { capacity: 0, unit: PINYON_WEIGHT, ..options() },
+            "capacity was 0; allowed: 1 or more",
+        ),
+        (pinyon_options { shards: 4097, ..options() }, "shards was 4097; allowed: 1 to 4096"),
+    ] {
+        let mut none = null_mut();
+        // SAFETY: all that is given is there.
+        assert_eq!(unsafe { pinyon_create(&refused, &mut none, null_mut(), 0) }, PINYON_ERR_ARGUMENT);
+        assert_eq!(last_error(), format!("pinyon_create: {text}"));
+    }
     drop(create(&pinyon_options { capacity: u64::MAX, ..options() }));
 }
 

@@ -33,9 +33,19 @@ impl Limit {
             (Some(given), None, None) => Ok(Limit::Entries(positive("maxsize", given, 1)?)),
             (None, Some(given), None) => Ok(Limit::Bytes(positive("maxbytes", given, 1024)?)),
             (None, None, Some(given)) => Ok(Limit::Weight(positive("maxweight", given, 1)?)),
-            _ => Err(PyTypeError::new_err(
-                "a cache needs one of maxsize= (entries), maxbytes= and maxweight= (units of your own)",
-            )),
+            _ => {
+                let mut text =
+                    "a cache needs one of maxsize= (entries), maxbytes= and maxweight= (units of your own)"
+                        .to_owned();
+                text.push_str(match (entries.is_some(), bytes.is_some(), weight.is_some()) {
+                    (true, true, true) => ", not maxsize=, maxbytes= and maxweight=",
+                    (true, true, false) => ", not maxsize= and maxbytes=",
+                    (true, false, true) => ", not maxsize= and maxweight=",
+                    (false, true, true) => ", not maxbytes= and maxweight=",
+                    _ => "",
+                });
+                Err(PyTypeError::new_err(text))
+            }
         }
     }
 
@@ -58,14 +68,15 @@ impl Limit {
 }
 
 fn positive(setting: &str, given: &Bound<'_, PyAny>, least: u64) -> PyResult<u64> {
-    let wrong = || {
+    let wrong = |and: &str| {
         let given = given.repr().map_or_else(|_| "something".to_owned(), |repr| repr.to_string());
-        format!("{setting} must be an int of {least} or more, not {given}")
+        format!("{setting} must be an int of {least} or more{and}, not {given}")
     };
-    let number = given.getattr_opt("__index__")?.ok_or_else(|| PyTypeError::new_err(wrong()))?.call0()?;
+    let number = given.getattr_opt("__index__")?.ok_or_else(|| PyTypeError::new_err(wrong("")))?.call0()?;
     match number.extract::<u64>() {
         Ok(number) if number >= least => Ok(number),
-        _ => Err(PyValueError::new_err(wrong())),
+        Err(_) if number.gt(0)? => Err(PyValueError::new_err(wrong(" and below 2**64"))),
+        _ => Err(PyValueError::new_err(wrong(""))),
     }
 }
 

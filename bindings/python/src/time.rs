@@ -66,7 +66,12 @@ impl Timer {
     pub(crate) fn ask(&self, py: Python<'_>) -> PyResult<()> {
         let _call = Call::new(py);
         let now = self.function.bind(py).call0()?;
-        let seconds: f64 = now.extract()?;
+        let seconds: f64 = now.extract().map_err(|error: PyErr| match now.get_type().name() {
+            Ok(kind) if error.is_instance_of::<PyTypeError>(py) => {
+                PyTypeError::new_err(format!("timer must return a number of seconds, not {kind}"))
+            }
+            _ => error,
+        })?;
         if !(0.0..=f64::MAX).contains(&seconds) {
             return Err(PyValueError::new_err(format!("timer must return 0 or more seconds, not {seconds}")));
         }

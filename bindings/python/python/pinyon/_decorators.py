@@ -103,7 +103,17 @@ class _Terms:
         self.due = refresh if refresh is not None else self.ttl if stale is not None else None
         self.life = None if self.ttl is None else self.ttl + (stale or 0.0)
         self.tags = tags
-        self.errors = (errors,) if isinstance(errors, type) else tuple(errors)
+        kept = errors if isinstance(errors, (tuple, list, set, frozenset)) else (errors,)
+        if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kept):
+            raise TypeError(f"errors must be an exception class or a tuple of them, not {errors!r}")
+        if error_ttl is not None and not kept:
+            raise ValueError("error_ttl= is the time of the exceptions that are kept, so it needs errors=")
+        if not (tags is None or isinstance(tags, (str, bytes)) or callable(tags) or hasattr(tags, "__iter__")):
+            raise TypeError(f"tags must be str or bytes, an iterable of them, or a function, not {type(tags).__name__}")
+        if executor is not None and not callable(getattr(executor, "submit", None)):
+            kind = type(executor).__name__
+            raise TypeError(f"executor must have a method submit, as those of concurrent.futures, not {kind}")
+        self.errors = tuple(kept)
         # A cache that was made for the function has its lifetimes; in one of the user's each result is given its own.
         self.each: dict[str, Any] = {}
         if shared:
@@ -302,6 +312,8 @@ def cached(  # type: ignore[misc]  # What `Unpack` stands for is spelled out.
         executor=executor,
         shared=cache is not None,
     )
+    if key is not None and not callable(key):
+        raise TypeError(f"key must be a function, not {type(key).__name__}")
     made: dict[str, Any] = dict(maxbytes=maxbytes, weigher=weigher, timer=timer)
     if cache is not None:
         given = [name for name, what in (dict(made, maxsize=maxsize, stale=stale, refresh=refresh)).items() if what is not None]
