@@ -130,8 +130,11 @@ func size[T string | []byte](of T) C.size_t {
 	return C.size_t(len(of))
 }
 
-// native is a value in C's memory.
+// native is a value in C's memory; one of no bytes lies nowhere.
 func native(at unsafe.Pointer, size uint64) []byte {
+	if size == 0 {
+		return []byte{}
+	}
 	return unsafe.Slice((*byte)(at), size)
 }
 
