@@ -447,6 +447,10 @@ func TestHeapLimit(t *testing.T) {
 	if limit := HeapLimit(100, b); Native && limit != 10 {
 		t.Fatal(limit)
 	}
+	endless := made(t, WithCapacityBytes(math.MaxInt64))
+	if limit := HeapLimit(100<<20, endless, endless, endless); Native && limit != 10<<20 || endless.MemoryBytes() < 0 {
+		t.Fatal(limit, endless.MemoryBytes())
+	}
 }
 
 // Goroutines that do everything at once, each on keys of its own and on keys of all.
