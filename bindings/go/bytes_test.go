@@ -235,6 +235,9 @@ func TestG10Counters(t *testing.T) {
 	if now := must[int64](t)(b.Add("max", -1, Entry{})); now != math.MaxInt64-1 {
 		t.Fatal(now)
 	}
+	if now, err := made(t, WithCapacityWeight(10)).Add("n", 5, Entry{Weight: 11}); now != 0 || !errors.Is(err, ErrTooHeavy) {
+		t.Fatal(now, err)
+	}
 }
 
 func TestTags(t *testing.T) {
