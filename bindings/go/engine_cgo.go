@@ -415,6 +415,9 @@ func (e *engine) setMany(pairs []Pair, w *write, codes []code) {
 				break
 			}
 		}
+		for i := range b.codes[:count] {
+			b.codes[i] = C.PINYON_ERR_MEMORY // which stays if there is none for the tags
+		}
 		result := C.pgo_set_many(e.cache, data(b.keys), &b.keyEnds[0], data(b.values), &b.valueEnds[0], C.size_t(count), what,
 			data(s.tags), unsafe.SliceData(s.ends), data(s.expected), size(s.expected), &b.codes[0])
 		if result < 0 && code(result) != codeMemory { // then no code of a pair was written
