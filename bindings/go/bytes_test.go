@@ -339,6 +339,36 @@ func TestG25G26Listener(t *testing.T) {
 	eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return slices.Equal(told, want) }, func() any { return told })
 }
 
+func TestG25G26AListenerThatEndsItsGoroutineIsToldTheRest(t *testing.T) {
+	var mu sync.Mutex
+	var told []string
+	b := made(t, WithCapacity(100), WithListener(1000, func(r Removal) {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, r.Key)
+		runtime.Goexit()
+	}))
+	var want []string
+	removed := func(keys ...string) {
+		for _, key := range keys {
+			set(t, b, key, "1")
+			b.Delete(key)
+		}
+		want = append(want, keys...)
+	}
+	wanted := func() {
+		t.Helper()
+		eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return slices.Equal(told, want) }, func() any { return told })
+	}
+	removed("a", "b", "c")
+	wanted()
+	removed("d")
+	wanted()
+	removed("e", "f")
+	b.Close()
+	wanted()
+}
+
 func eventually(t testing.TB, holds func() bool, what func() any) {
 	t.Helper()
 	for range 1000 {
