@@ -142,7 +142,7 @@
 
 /**
  * `pinyon_entry_options.flags`: the entry weighs nothing, so it takes no room and is never evicted. Such entries
- * are bounded by nothing but what the caller writes.
+ * are bounded by nothing but what the caller writes. Where the capacity is a number of entries, of no effect.
  */
 #define PINYON_WEIGHTLESS 1
 

@@ -362,7 +362,8 @@ struct entry_options {
     std::uint64_t weight = 0;
     /// Its tags, for `cache::invalidate_tag`: any bytes each.
     std::vector<std::string> tags = {};
-    /// It takes no room and is never evicted. Nothing bounds such entries.
+    /// It takes no room and is never evicted. Nothing bounds such entries. Where the capacity is a number of entries,
+    /// of no effect.
     bool weightless = false;
 };
 

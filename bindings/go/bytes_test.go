@@ -235,6 +235,9 @@ func TestG10Counters(t *testing.T) {
 	if now := must[int64](t)(b.Add("max", -1, Entry{})); now != math.MaxInt64-1 {
 		t.Fatal(now)
 	}
+	if now, err := made(t, WithCapacityWeight(10)).Add("n", 5, Entry{Weight: 11}); now != 0 || !errors.Is(err, ErrTooHeavy) {
+		t.Fatal(now, err)
+	}
 }
 
 func TestTags(t *testing.T) {
@@ -334,6 +337,36 @@ func TestG25G26Listener(t *testing.T) {
 	b.Close()
 	want := []string{"panics=1 removed", "a=1 replaced", "a=2 removed"}
 	eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return slices.Equal(told, want) }, func() any { return told })
+}
+
+func TestG25G26AListenerThatEndsItsGoroutineIsToldTheRest(t *testing.T) {
+	var mu sync.Mutex
+	var told []string
+	b := made(t, WithCapacity(100), WithListener(1000, func(r Removal) {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, r.Key)
+		runtime.Goexit()
+	}))
+	var want []string
+	removed := func(keys ...string) {
+		for _, key := range keys {
+			set(t, b, key, "1")
+			b.Delete(key)
+		}
+		want = append(want, keys...)
+	}
+	wanted := func() {
+		t.Helper()
+		eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return slices.Equal(told, want) }, func() any { return told })
+	}
+	removed("a", "b", "c")
+	wanted()
+	removed("d")
+	wanted()
+	removed("e", "f")
+	b.Close()
+	wanted()
 }
 
 func eventually(t testing.TB, holds func() bool, what func() any) {
@@ -446,6 +479,10 @@ func TestHeapLimit(t *testing.T) {
 	}
 	if limit := HeapLimit(100, b); Native && limit != 10 {
 		t.Fatal(limit)
+	}
+	endless := made(t, WithCapacityBytes(math.MaxInt64))
+	if limit := HeapLimit(100<<20, endless, endless, endless); Native && limit != 10<<20 || endless.MemoryBytes() < 0 {
+		t.Fatal(limit, endless.MemoryBytes())
 	}
 }
 

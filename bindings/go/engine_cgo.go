@@ -130,8 +130,11 @@ func size[T string | []byte](of T) C.size_t {
 	return C.size_t(len(of))
 }
 
-// native is a value in C's memory.
+// native is a value in C's memory; one of no bytes lies nowhere.
 func native(at unsafe.Pointer, size uint64) []byte {
+	if size == 0 {
+		return []byte{}
+	}
 	return unsafe.Slice((*byte)(at), size)
 }
 
@@ -411,6 +414,9 @@ func (e *engine) setMany(pairs []Pair, w *write, codes []code) {
 			if count++; count == C.PGO_BATCH || len(b.values) >= largestKept {
 				break
 			}
+		}
+		for i := range b.codes[:count] {
+			b.codes[i] = C.PINYON_ERR_MEMORY // which stays if there is none for the tags
 		}
 		result := C.pgo_set_many(e.cache, data(b.keys), &b.keyEnds[0], data(b.values), &b.valueEnds[0], C.size_t(count), what,
 			data(s.tags), unsafe.SliceData(s.ends), data(s.expected), size(s.expected), &b.codes[0])

@@ -174,20 +174,21 @@ func (e *engine) counterAdd(key string, delta, initial int64, w *write) (now int
 		now = initial
 		if old != nil {
 			if len(old.value) != 8 {
-				now = 0
 				return written{code: codeNotCounter}
 			}
 			was := int64(binary.LittleEndian.Uint64(old.value))
 			now = was + delta
 			if (delta > 0) != (now > was) && delta != 0 {
-				now = 0
 				return written{code: codeOverflow}
 			}
 			return written{value: binary.LittleEndian.AppendUint64(nil, uint64(now)), keeps: true}
 		}
 		return written{value: binary.LittleEndian.AppendUint64(nil, uint64(now)), w: w}
 	})
-	return now, c
+	if c != codeOK {
+		return 0, c
+	}
+	return now, codeOK
 }
 
 func (e *engine) remove(key string) code {

@@ -292,6 +292,18 @@ func TestG22StaleWhileRevalidate(t *testing.T) {
 	wants(t, b, "k", "2")
 }
 
+func TestG23NegativeResultsForEver(t *testing.T) {
+	clock := NewManualClock()
+	b := made(t, WithCapacity(100), WithClock(clock), WithTTL(time.Second), WithNegativeTTL(Forever))
+	nothing := func(context.Context) ([]byte, error) { return nil, ErrNotFound }
+	for i, load := range []func(context.Context) ([]byte, error){nothing, never(t)} {
+		if _, err := b.GetOrLoad(t.Context(), "k", load); !errors.Is(err, ErrNotFound) {
+			t.Fatal(i, err)
+		}
+		clock.Advance(time.Hour)
+	}
+}
+
 func TestG23NegativeResults(t *testing.T) {
 	clock := NewManualClock()
 	listened := make(chan Removal, 10)

@@ -56,11 +56,12 @@ func (b *Bytes) MGetInto(keys []string, values [][]byte, buffer []byte) ([][]byt
 	return values, buffer
 }
 
-// placed appends a value to buffer, or puts it into another if there is no room, which then has some for so many of its size; what was
-// put into the old one stays there.
+// placed appends a value to buffer, or puts it into another if there is no room, which then has some for so many of its size, as far as that
+// is not much; what was put into the old one stays there.
 func placed(buffer, value []byte, more int) []byte {
 	if cap(buffer)-len(buffer) < len(value) {
-		buffer = make([]byte, 0, max(more*(len(value)+8), 2*len(buffer)))
+		each := len(value) + 8
+		buffer = make([]byte, 0, max(min(more, largestKept/each)*each, len(value), 2*len(buffer)))
 	}
 	return append(buffer, value...)
 }

@@ -117,3 +117,23 @@ func TestMGetTellsValuesFromOneAnotherBesideANegativeResult(t *testing.T) {
 		t.Fatalf("%.20q, %.20q, %.20q", got[0], got[1], got[2])
 	}
 }
+
+// What the first of many values takes says nothing of the others.
+func TestG02ManyValuesTakeSomeMoreMemoryThanTheyAre(t *testing.T) {
+	b := made(t, WithCapacity(1000))
+	keys := make([]string, 1000)
+	for i := range keys {
+		keys[i] = fmt.Sprint(i)
+		set(t, b, keys[i], keys[i])
+	}
+	set(t, b, keys[0], strings.Repeat("a", 1<<20))
+	values, buffer := b.MGetInto(keys, nil, nil)
+	if cap(buffer) > 4<<20 {
+		t.Error(cap(buffer), "bytes for 1 MiB")
+	}
+	for i, value := range values {
+		if i > 0 && string(value) != keys[i] || i == 0 && len(value) != 1<<20 {
+			t.Fatal(i, len(value))
+		}
+	}
+}

@@ -1,5 +1,7 @@
 package pinyon
 
+import "math"
+
 // MemoryBytes is the most memory outside of Go's heap that a cache whose capacity is bytes may come to hold: its capacity and its
 // tables as they are. Of a cache with another capacity it is the tables alone, because no bytes bound its entries.
 func (b *Bytes) MemoryBytes() int64 {
@@ -10,7 +12,7 @@ func (b *Bytes) MemoryBytes() int64 {
 	if b.unit != unitBytes {
 		return int64(s.OverheadBytes)
 	}
-	return int64(s.Capacity + s.OverheadBytes)
+	return int64(min(s.Capacity+s.OverheadBytes, math.MaxInt64))
 }
 
 // MemoryBytes is that of [Bytes.MemoryBytes].
@@ -23,7 +25,7 @@ func (c *Cache[K, V]) MemoryBytes() int64 { return c.bytes.MemoryBytes() }
 func HeapLimit(total int64, caches ...interface{ MemoryBytes() int64 }) int64 {
 	left := total
 	for _, cache := range caches {
-		left -= cache.MemoryBytes()
+		left = max(left-cache.MemoryBytes(), 0)
 	}
 	return max(left, total/10)
 }

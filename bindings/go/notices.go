@@ -14,6 +14,7 @@ type notices struct {
 	mu      sync.Mutex
 	last    []Removal // what Close found in the queue
 	closing chan struct{}
+	left    []Removal // what is being told: the goroutine's
 }
 
 // How long the goroutine sleeps when the queue was empty: twice as long each time, between these.
@@ -29,25 +30,39 @@ func listen(b *Bytes, listener func(Removal)) *notices {
 }
 
 func (n *notices) run(cache weak.Pointer[Bytes], mark []byte, listener func(Removal)) {
+	ended := false
+	defer func() {
+		if !ended { // by the listener (runtime.Goexit): another goroutine tells the rest
+			go n.run(cache, mark, listener)
+		}
+	}()
 	marks := Bytes{mark: mark}
 	tell := func(removals []Removal) {
-		for _, r := range removals {
+		for n.left = append(n.left, removals...); len(n.left) > 0; {
+			r := n.left[0]
+			n.left = n.left[1:]
 			if !marks.absent(r.Value) {
 				told(listener, r)
 			}
 		}
+		n.left = nil // with what keeps all of them
 	}
+	tell(nil)
 	sleep := shortestSleep
 	for {
 		select {
 		case <-n.closing:
-			tell(n.last)
+			last := n.last
+			n.last = nil
+			tell(last)
+			ended = true
 			return
 		case <-time.After(sleep):
 		}
 		for {
 			b := cache.Value()
 			if b == nil {
+				ended = true
 				return
 			}
 			removals := n.poll(b)

@@ -106,12 +106,18 @@ func WithRefreshAfter(age time.Duration) Option {
 	return duration("WithRefreshAfter", age, func(c *config, ms uint64) { c.refreshAfter = ms })
 }
 
-// WithNegativeTTL remembers for so long that a loader returned [ErrNotFound]: until then [Bytes.GetOrLoad] returns it too,
+// WithNegativeTTL remembers for so long ([Forever] for ever) that a loader returned [ErrNotFound]: until then [Bytes.GetOrLoad] returns it too,
 // and all other calls see no entry. What is remembered is an entry of its own (its value is a random mark of 16 bytes, made with the
 // cache), so it counts in the capacity, and a write, a removal or an invalidation of its key ends it. In such a cache
 // Contains, TTL and Replace are reads, which count and are uses. It does not go together with [Bytes.Shared].
 func WithNegativeTTL(ttl time.Duration) Option {
-	return duration("WithNegativeTTL", ttl, func(c *config, ms uint64) { c.negative = ms })
+	return func(c *config) error {
+		ms, err := millis("WithNegativeTTL", ttl)
+		if err == nil {
+			c.negative = ms
+		}
+		return err
+	}
 }
 
 // WithPolicy is which entries leave for want of room; [ClockTinyLFU] if it is not given.

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"pinyon/internal/foreign"
 )
 
 func TestSharedCaches(t *testing.T) {
@@ -164,5 +166,57 @@ func TestG23NegativeResultsAreNotShared(t *testing.T) {
 	b := made(t, WithCapacity(10), WithNegativeTTL(time.Second))
 	if err := b.Shared(func(unsafe.Pointer) { t.Error("shared") }); !errors.Is(err, ErrInvalid) {
 		t.Fatal(err)
+	}
+}
+
+// deep makes the stack grow, and has it looked through.
+func deep(n int) (sum int) {
+	var room [64]byte
+	if n > 0 {
+		room[n%len(room)] = byte(deep(n - 1))
+	}
+	for _, each := range room {
+		sum += int(each)
+	}
+	return sum
+}
+
+// Where a value of no bytes lies may be anything, which Go ends a program for if it comes upon it.
+func TestG31ValuesOfNoBytesThatLieNowhere(t *testing.T) {
+	b := made(t, WithCapacity(10))
+	adopted := func() {
+		t.Helper()
+		if err := b.Shared(func(cache unsafe.Pointer) {
+			if !foreign.AdoptNothing(cache, "k") {
+				t.Error("it was not adopted")
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	adopted()
+	done := make(chan bool)
+	go func() { // with a stack of its own, which is small
+		defer close(done)
+		b.MView([]string{"k"}, func(i int, value []byte) {
+			var all [2][]byte
+			all[i] = value
+			deep(10000)
+			if all[i] == nil || len(all[i]) != 0 {
+				t.Error(all[i])
+			}
+		})
+	}()
+	<-done
+	wants(t, b, "k", "")
+	brought(t, b, "k", "", never(t))
+	if value, ok := b.Take("k"); !ok || value == nil || len(value) != 0 {
+		t.Error(value, ok)
+	}
+	adopted()
+	for key, value := range b.All() {
+		if key != "k" || value == nil || len(value) != 0 {
+			t.Error(key, value)
+		}
 	}
 }

@@ -52,6 +52,9 @@ static int32_t pgo_create(uint64_t capacity, uint32_t unit, uint32_t policy, uin
     return pinyon_create(&options, cache, error, error_size);
 }
 
+// Where bytes are, for memory of Go's. Of none that may be anything, which Go's runtime would take for a pointer gone wrong.
+static inline const void *pgo_place(const void *data, size_t size) { return size ? data : NULL; }
+
 // A value that was found: copied into the buffer if it fits, then `handle` is NULL; else in place at `data`, until the handle is
 // released. Counts once.
 typedef struct {
@@ -78,6 +81,7 @@ static int32_t pgo_take(pgo_cache *cache, const char *key, size_t key_size, char
     size_t size = 0;
     int32_t code = pinyon_take(pgo_at(cache), key, key_size, &value->handle, &value->data, &size);
     value->size = size;
+    value->data = pgo_place(value->data, size);
     return code;
 }
 
@@ -98,7 +102,8 @@ static void pgo_get_many(pgo_cache *cache, const char *keys, const uint64_t *end
     pinyon_bytes split[PGO_BATCH];
     for (size_t i = 0; i < count; i++) split[i] = pgo_nth(keys, ends, i);
     if (pinyon_get_many(pgo_at(cache), split, count, found) != PINYON_OK)
-        for (size_t i = 0; i < count; i++) found[i].code = PINYON_MISS, found[i].handle = NULL;
+        for (size_t i = 0; i < count; i++) found[i].code = PINYON_MISS, found[i].handle = NULL, found[i].value.size = 0;
+    for (size_t i = 0; i < count; i++) found[i].value.data = pgo_place(found[i].value.data, found[i].value.size);
 }
 
 // The same, and copies the values one behind the other into the buffer, as many as fit: `sizes` has the size of each, -1 of what is not
@@ -236,7 +241,7 @@ static void pgo_found(const pinyon_acquired *found, char *buffer, size_t capacit
     acquired->ticket = found->ticket;
     acquired->value.size = found->value.size;
     acquired->value.handle = found->handle;
-    acquired->value.data = found->value.data;
+    acquired->value.data = pgo_place(found->value.data, found->value.size);
     if (found->handle && found->value.size <= capacity) {
         memcpy(buffer, found->value.data, found->value.size);
         pinyon_release(found->handle);
@@ -260,14 +265,23 @@ static int32_t pgo_wait(pgo_cache *cache, uint64_t ticket, char *buffer, size_t 
     return code;
 }
 
-static int32_t pgo_next_page(pgo_cache *cache, uint64_t *cursor, char *items, size_t capacity, size_t *count) {
-    return pinyon_next_page(pgo_at(cache), cursor, (pinyon_item *)items, capacity, count);
+static inline void pgo_place_item(pinyon_item *item) { item->value.data = pgo_place(item->value.data, item->value.size); }
+
+static int32_t pgo_next_page(pgo_cache *cache, uint64_t *cursor, char *all, size_t capacity, size_t *count) {
+    pinyon_item *items = (pinyon_item *)all;
+    int32_t code = pinyon_next_page(pgo_at(cache), cursor, items, capacity, count);
+    if (code != PINYON_TOO_SMALL)
+        for (size_t i = 0; i < *count; i++) pgo_place_item(&items[i]);
+    return code;
 }
 
 static void pgo_release_items(char *items, size_t count) { pinyon_items_release((pinyon_item *)items, count); }
 
-static int32_t pgo_poll_removals(pgo_cache *cache, char *removals, size_t capacity, size_t *count) {
-    return pinyon_poll_removals(pgo_at(cache), (pinyon_removal *)removals, capacity, count);
+static int32_t pgo_poll_removals(pgo_cache *cache, char *all, size_t capacity, size_t *count) {
+    pinyon_removal *removals = (pinyon_removal *)all;
+    int32_t code = pinyon_poll_removals(pgo_at(cache), removals, capacity, count);
+    for (size_t i = 0; i < *count; i++) pgo_place_item(&removals[i].item);
+    return code;
 }
 
 static void pgo_release_removals(char *all, size_t count) {

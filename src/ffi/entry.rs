@@ -18,7 +18,7 @@ pub struct pinyon_bytes {
 }
 
 /// `pinyon_entry_options.flags`: the entry weighs nothing, so it takes no room and is never evicted. Such entries
-/// are bounded by nothing but what the caller writes.
+/// are bounded by nothing but what the caller writes. Where the capacity is a number of entries, of no effect.
 pub const PINYON_WEIGHTLESS: u32 = 1;
 /// `pinyon_entry_options.flags`: the condition of a write, of which one may be set: nothing is there, else
 /// `PINYON_NOT_STORED`. Conditions are for `pinyon_set`, `pinyon_adopt`, `pinyon_commit`, `pinyon_set_many` and

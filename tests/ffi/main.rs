@@ -893,3 +893,14 @@ static ALL: [[u8; 256]; 256] = {
     }
     all
 };
+
+#[test]
+fn g01_g04_without_weight_an_entry_is_still_one_where_entries_are_counted() {
+    let cache = create(&pinyon_options { capacity: 10, ..options() });
+    let weightless = pinyon_entry_options { flags: PINYON_WEIGHTLESS, ..entry() };
+    for number in 0..100_u8 {
+        assert_eq!(cache.set_with(&[number], b"v", &weightless), PINYON_OK);
+        assert!(cache.stats().entries <= 10);
+    }
+    assert_eq!(cache.stats().weight, 10);
+}

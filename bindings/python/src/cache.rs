@@ -45,7 +45,7 @@ const UPKEEP: usize = 4096;
 ///
 /// Args:
 ///     maxsize: the most entries it holds.
-///     maxbytes: the most bytes keys, values and 64 bytes for each entry take together.
+///     maxbytes: the most bytes that keys, values and 64 bytes for each entry take together (108 when entries have lifetimes; and its tags).
 ///     maxweight: the most that the weights of all entries add up to; an entry weighs 1 unless `weigher` or `set(weight=)` says otherwise.
 ///     weigher: `weigher(key, value)`, an int of 0 or more. An entry of weight 0 is never evicted.
 ///     policy: "tinylfu" (resists scans, adapts to the load) or "clock" (plain recency).
@@ -115,8 +115,8 @@ impl Cache {
     ) -> PyResult<Self> {
         let limit = Limit::of(maxsize, maxbytes, maxweight)?;
         let settings = Settings::new(limit, weigher, policy, ttl, tti, timer, on_evict, refresh)?;
-        let shelf =
-            Shelf::new(settings.build(limit)?, matches!(limit, Limit::Entries(_)), settings.is_timed());
+        let (core, counted) = (settings.build(limit)?, matches!(limit, Limit::Entries(_)));
+        let shelf = Shelf::new(core, counted, settings.is_timed(), settings.has_lifetimes());
         Ok(Cache { shelf, leads: Leads::default(), settings, limit: Mutex::new(limit) })
     }
 
@@ -422,7 +422,7 @@ impl Cache {
         let _call = Call::new(py);
         let ttl = optional("ttl", ttl)?;
         if ttl.is_some() {
-            self.shelf.expect_fading();
+            self.shelf.expect_lifetimes();
         }
         self.tick(py)?;
         let probe = Probe::new(key)?;

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// What the core needs for an entry: key, value, hash and place, and its part of the tables and of the policy's memory.
 pub(crate) const OVERHEAD: u64 = 64;
+/// What it needs besides once entries have lifetimes: times, and a place in the wheel.
+pub(crate) const LIFETIME: u64 = 44;
 
 /// What a cache may hold.
 #[derive(Clone, Copy, Debug)]
@@ -139,6 +141,11 @@ impl Settings {
 
     pub(crate) fn is_timed(&self) -> bool {
         self.ttl.is_some() || self.tti.is_some() || self.timer.is_some()
+    }
+
+    /// Do entries have lifetimes or ages, whatever is said when they are written?
+    pub(crate) fn has_lifetimes(&self) -> bool {
+        self.ttl.is_some() || self.tti.is_some() || self.refresh.is_some()
     }
 
     /// The core's cache of these settings.

@@ -31,6 +31,8 @@ pub(crate) struct Shelf {
     mixed: AtomicBool,
     /// There may be entries that cease to be live by themselves.
     fading: AtomicBool,
+    /// There may be entries with lifetimes, for which the core needs memory.
+    timed: AtomicBool,
     /// An entry has no weight but that it is one.
     counted: bool,
     /// Held by writers where there is no global lock, from the last look at what is there to the write.
@@ -39,11 +41,12 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
-    pub(crate) fn new(core: Core, counted: bool, fading: bool) -> Self {
+    pub(crate) fn new(core: Core, counted: bool, fading: bool, timed: bool) -> Self {
         Shelf {
             core,
             mixed: AtomicBool::new(false),
             fading: AtomicBool::new(fading),
+            timed: AtomicBool::new(timed),
             counted,
             #[cfg(Py_GIL_DISABLED)]
             writers: std::sync::Mutex::new(()),
@@ -70,9 +73,19 @@ impl Shelf {
         self.fading.load(Ordering::Relaxed)
     }
 
-    /// An entry with a lifetime will be written, or some are invalidated.
+    /// Some entries are invalidated.
     pub(crate) fn expect_fading(&self) {
         self.fading.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_timed(&self) -> bool {
+        self.timed.load(Ordering::Relaxed)
+    }
+
+    /// An entry will have a lifetime.
+    pub(crate) fn expect_lifetimes(&self) {
+        self.expect_fading();
+        self.timed.store(true, Ordering::Relaxed);
     }
 
     /// A key of this kind will be written.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import array
 import gc
+import os
+import subprocess
 import sys
 
 import pytest
@@ -214,3 +216,36 @@ def test_memory_is_given_back():
     cache.clear()
     gc.collect()
     assert Large.alive == 0
+
+
+# What is resident when a cache is full, beside what was before.
+RESIDENT = """
+import sys
+from pinyon import Cache
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+cache = Cache(maxbytes=32 << 20, **eval(sys.argv[1]))
+before = resident()
+for number in range(300_000):
+    cache.set(number + (1 << 40), bytes(64), **eval(sys.argv[2]))
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="the system does not say what is resident")
+@pytest.mark.parametrize("made, each", [({"ttl": 1000}, {}), ({}, {"ttl": 1000}), ({}, {"tags": "a"}), ({"tti": 9}, {"tags": ["a", "b", "c"]})])
+def test_g02_lifetimes_and_tags_are_counted(made, each):
+    ran = subprocess.run([sys.executable, "-c", RESIDENT, repr(made), repr(each)], capture_output=True, text=True, check=True)
+    assert int(ran.stdout) <= (32 << 20) * 1.05 + (4 << 20)
+
+
+def test_g02_a_weight_that_is_given_is_all_but_the_overhead():
+    cache = Cache(maxbytes=10_000, ttl=5)
+    cache.set("a", "b", weight=100, tags="c")
+    assert cache.stats().weight == 100 + OVERHEAD == cache.copy().stats().weight
+    cache = Cache(maxbytes=10_000, ttl=5)
+    cache["a"] = "b"
+    assert cache.stats().weight == sys.getsizeof("a") + sys.getsizeof("b") + OVERHEAD + 44 == cache.copy().stats().weight

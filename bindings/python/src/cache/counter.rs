@@ -39,7 +39,7 @@ impl Cache {
                 None => self.options(key, &next, &Wish { ttl, tti: None, weight: None, tags: None })?,
                 Some((_, about)) => {
                     let weighed = self.settings.weigher.is_some() || matches!(self.limit(), Limit::Bytes(_));
-                    let weight = if weighed { self.weight(key, &next, None)? } else { None };
+                    let weight = if weighed { self.weight(key, &next, None, 0)? } else { None };
                     InsertOptions::new().keep_lifetime().weight(weight.unwrap_or(about.weight))
                 }
             };

@@ -1,13 +1,16 @@
 //! What one write says beside its pair, and what the core is told of it.
 
 use super::Cache;
-use crate::settings::{Limit, OVERHEAD};
+use crate::settings::{LIFETIME, Limit, OVERHEAD};
 use crate::sizes::size;
 use crate::time::optional;
-use pinyon::InsertOptions;
+use pinyon::{InsertOptions, block_bytes};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
+
+/// What the core needs for the tags of an entry, beside a pointer to each.
+const GROUP: usize = 56;
 
 /// What one write may say beside its pair, as Python gives it.
 pub(crate) struct Wish<'w, 'py> {
@@ -65,12 +68,20 @@ pub(super) fn tag_names(given: &Bound<'_, PyAny>) -> PyResult<Vec<Vec<u8>>> {
 }
 
 impl Cache {
-    /// What a pair weighs, for the core; `None` where entries are counted.
+    /// What the core needs for an entry that has so many tags. A weight that is given is not added to for lifetimes and tags.
+    fn overhead(&self, given: bool, tags: usize) -> u64 {
+        let times = if self.shelf.is_timed() && !given { LIFETIME } else { 0 };
+        let group = if tags > 0 && !given { GROUP + block_bytes(tags.saturating_mul(8)) } else { 0 };
+        (OVERHEAD + times).saturating_add(group as u64)
+    }
+
+    /// What a pair with so many tags weighs, for the core; `None` where entries are counted.
     pub(super) fn weight(
         &self,
         key: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
         given: Option<&Bound<'_, PyAny>>,
+        tags: usize,
     ) -> PyResult<Option<u64>> {
         let number = |given: &Bound<'_, PyAny>, what: &str| match given.extract::<u64>() {
             Ok(weight) => Ok(weight),
@@ -96,7 +107,8 @@ impl Cache {
                     }
                     (None, None) => 1,
                 };
-                let overhead = if matches!(limit, Limit::Bytes(_)) { OVERHEAD } else { 0 };
+                let counted = matches!(limit, Limit::Bytes(_));
+                let overhead = if counted { self.overhead(given.is_some(), tags) } else { 0 };
                 Ok(Some(weight.saturating_add(overhead)))
             }
         }
@@ -125,7 +137,7 @@ impl Cache {
     ) -> PyResult<InsertOptions> {
         let mut options = InsertOptions::new();
         if wish.ttl.is_some() || wish.tti.is_some() {
-            self.shelf.expect_fading();
+            self.shelf.expect_lifetimes();
         }
         if let Some(ttl) = optional("ttl", wish.ttl)? {
             options = options.ttl(ttl);
@@ -133,10 +145,12 @@ impl Cache {
         if let Some(tti) = optional("tti", wish.tti)? {
             options = options.tti(tti);
         }
-        if let Some(tags) = wish.tags {
-            options = options.tags(tag_names(tags)?);
+        let tags = wish.tags.map_or_else(|| Ok(Vec::new()), tag_names)?;
+        let weight = self.weight(key, value, wish.weight, tags.len())?;
+        if !tags.is_empty() {
+            options = options.tags(tags);
         }
-        if let Some(weight) = self.weight(key, value, wish.weight)? {
+        if let Some(weight) = weight {
             options = options.weight(weight);
         }
         Ok(options)
