@@ -272,14 +272,14 @@ impl<V> Flight<V> {
         self.state.lock().waiting.len()
     }
 
-    /// The leader's loader runs on this thread, or on none for now; what it ran is what it was woken for.
-    pub(crate) fn runs_on(&self, number: u64, thread: Option<ThreadNumber>) {
-        if let Some(lead) = self.state.lock().lead(number) {
-            lead.runs_on = thread;
-            if thread.is_none() && matches!(lead.patience, Patience::Woken(_)) {
-                lead.patience = Patience::woken();
-            }
+    /// The leader's loader runs on this thread, or on none for now; what it ran is what it was woken for. Where it ran before.
+    pub(crate) fn runs_on(&self, number: u64, thread: Option<ThreadNumber>) -> Option<ThreadNumber> {
+        let mut state = self.state.lock();
+        let lead = state.lead(number)?;
+        if thread.is_none() && matches!(lead.patience, Patience::Woken(_)) {
+            lead.patience = Patience::woken();
         }
+        std::mem::replace(&mut lead.runs_on, thread)
     }
 
     /// The leader goes on: whoever waits for it is patient again. False if another has taken over.
