@@ -125,6 +125,65 @@ fn g21_g24_a_weigher_that_asks_for_the_key_that_is_landing_gets_an_error() {
     cache.validate();
 }
 
+type Asked = Arc<Mutex<Vec<Result<u64, LoadError<()>>>>>;
+
+/// What asks a cache for the key 1, the first time after it was armed.
+#[derive(Clone, Default)]
+struct Asks(Arc<Mutex<Option<Numbers>>>, Asked);
+
+impl Asks {
+    fn arm(&self, cache: &Numbers) {
+        *self.0.lock().unwrap() = Some(cache.clone());
+    }
+
+    fn ask(&self) {
+        let cache = self.0.lock().unwrap().take();
+        if let Some(cache) = cache {
+            let got = impatient(&cache);
+            self.1.lock().unwrap().push(got);
+        }
+    }
+
+    fn was_refused(&self) -> bool {
+        *self.1.lock().unwrap() == [Err(LoadError::OwnKey)]
+    }
+}
+
+impl Ticker for Asks {
+    fn now(&self) -> Duration {
+        self.ask();
+        Duration::from_secs(1)
+    }
+}
+
+#[test]
+fn g21_g24_a_ticker_that_asks_for_the_key_whose_load_ends_gets_an_error() {
+    let asks = Asks::default();
+    let cache: Numbers = Cache::builder().capacity(10).ticker(asks.clone()).build().unwrap();
+    let load = || {
+        asks.arm(&cache);
+        5
+    };
+    assert_eq!((cache.get_or_load(&1, load), asks.was_refused()), (Ok(5), true));
+    cache.validate();
+}
+
+#[test]
+fn g21_g24_an_error_that_is_cloned_for_others_and_asks_for_its_key_gets_an_error() {
+    struct Down(Asks);
+    impl Clone for Down {
+        fn clone(&self) -> Self {
+            self.0.ask();
+            Down(self.0.clone())
+        }
+    }
+    let (cache, asks) = (numbers(), Asks::default());
+    asks.arm(&cache);
+    let got = cache.load(&1, LoadOptions::new().share_errors(), |_| Err(Down(asks.clone())));
+    assert!(matches!(got, Err(LoadError::Failed(_))) && asks.was_refused());
+    cache.validate();
+}
+
 /// A ticker that panics: once, on the thread that armed it; or from then on, on all.
 struct Faulty {
     armed: Armed,
@@ -256,6 +315,21 @@ impl Eq for Compared {}
 
 impl Hash for Compared {
     fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+#[test]
+fn g21_g24_what_runs_while_a_key_of_a_bulk_call_is_entered_may_not_ask_for_another_of_them() {
+    let cache: Cache<Compared, u64> = Cache::builder().capacity(10).build().unwrap();
+    let asked = Arc::new(Mutex::new(None));
+    let (same, tell) = (cache.clone(), asked.clone());
+    ON_COMPARE.set(Some(Box::new(move || {
+        let options = LoadOptions::<()>::new().timeout(Duration::from_millis(200));
+        *tell.lock().unwrap() = Some(same.load(&Compared(1), options, |_| Ok(Loaded::new(77))));
+    })));
+    let both = [Compared(1), Compared(2)];
+    let got = cache.get_many_or_load(&both, LoadOptions::<()>::new(), |_| Ok([10, 20]));
+    assert_eq!((got, *asked.lock().unwrap()), (Ok(vec![10, 20]), Some(Err(LoadError::OwnKey))));
+    cache.validate();
 }
 
 #[test]

@@ -68,6 +68,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         V: Clone,
     {
         let (store, mut lead) = (&self.inner.store, Leading::new(self, lead));
+        // Code of the user's from here on, that may ask for this very key.
+        let running = Running::new(&lead);
         store.flights.count_load(self.since(lead.started));
         let Loaded { value, options } = loaded;
         let Ok(group) = store.tags.join(&options.tags, lead.since) else {
@@ -75,8 +77,6 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
             self.pass_on(lead.take());
             return (value, Done::Kept(None));
         };
-        // Code of the user's, that may ask for this very key.
-        let running = Running::new(&lead);
         let pair = (lead.loading.key.clone(), value.clone());
         let done = self.writer().publish(lead.hash, pair, &options, &group, lead.stamp);
         drop(running);
@@ -214,7 +214,8 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Leading<'c, K, V, S> {
 
     /// Ends with an error, which those who wait get if it is shared.
     pub(super) fn fail<E>(self, error: &E, options: &LoadOptions<E>) {
-        if let Some(shared) = options.share(error) {
+        let shared = self.run(|| options.share(error));
+        if let Some(shared) = shared {
             self.cache.fail(self, shared);
         }
     }
