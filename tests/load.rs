@@ -521,6 +521,16 @@ fn g29_the_time_that_loaders_take_is_added_up() {
 }
 
 #[test]
+fn g25_g29_a_value_whose_writing_panics_was_made_and_is_no_failure_too() {
+    let builder = Cache::builder().capacity_weight(10).weigher(|_, _| panic!("weigher"));
+    let cache: Numbers = checked(builder);
+    assert!(catch_unwind(AssertUnwindSafe(|| cache.get_or_load(&1, || 7))).is_err());
+    assert_eq!((cache.stats().loads, cache.stats().load_failures), (1, 0));
+    assert!(catch_unwind(AssertUnwindSafe(|| cache.get_or_load(&1, || panic!("loader")))).is_err());
+    assert_eq!((cache.stats().loads, cache.stats().load_failures), (1, 1));
+}
+
+#[test]
 fn g23_what_is_loaded_lives_unread_as_long_as_the_loader_says() {
     let ticker = Arc::new(ManualTicker::new());
     let cache = checked(Cache::builder().capacity(100).ticker(ticker.clone()));
