@@ -95,14 +95,15 @@ impl<K: Eq + Hash, V, S: BuildHasher> KeyEntry<'_, K, V, S> {
     }
 
     /// The value, or what the closure makes, which is then written. When another write comes first, that one's value is
-    /// returned and the closure's is dropped: this does not keep others from making the same value at the same time.
+    /// returned and the closure's is dropped: this does not keep others from making the same value at the same time. Counts
+    /// as a read as [`Cache::get`] does.
     pub fn or_insert_with(self, make: impl FnOnce() -> V) -> V
     where
         V: Clone,
     {
         match self.cache.get(&self.key) {
             Some(there) => there,
-            None => self.cache.get_or_insert(self.key, make()),
+            None => self.cache.insert_or_get(self.key, make()),
         }
     }
 
