@@ -13,7 +13,7 @@ use crate::options::{Compute, InsertOptions, Plain};
 use crate::reclaim::Pin;
 use crate::settle::Rest;
 use crate::shard::{Draft, Found, Inside, Offer, Sighting, Stamp, entry_bytes};
-use crate::store::{Again, Changed, Company, Put, cause};
+use crate::store::{Again, By, Changed, Company, Put, cause};
 use crate::tags::Group;
 use equivalent::Equivalent;
 use std::convert::Infallible;
@@ -353,7 +353,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
     /// Takes away what was seen. True if it was live; an expired entry goes as such.
     fn unlink(&self, hash: Bits, seen: &Seen<'_, K, V>, rest: &mut Rest<'_, K, V>) -> Result<bool, Changed> {
         let reason = cause(seen.live, Cause::Removed);
-        let gone = self.cache.inner.store.unlink(hash, &seen.sighting, reason, false, rest)?;
+        let gone = self.cache.inner.store.unlink(hash, &seen.sighting, reason, By::Removal, rest)?;
         Ok(gone && seen.live)
     }
 
