@@ -272,6 +272,28 @@ fn g19_g25_all_are_woken_when_a_leader_goes_though_a_waker_panics() {
 }
 
 #[test]
+fn g19_g25_a_waker_that_panics_when_a_loader_has_panicked_does_not_end_the_process() {
+    let fate = in_child(|| {
+        let (cache, fails, woken) = (numbers(), AtomicBool::new(false), Arc::new(Flag::default()));
+        let loader = poll_fn(|_| {
+            assert!(!fails.load(SeqCst), "loader");
+            Poll::Pending
+        });
+        let mut leader = asks(&cache, loader, Waker::noop());
+        let first = asks(&cache, pending(), &Waker::from(Arc::new(Bomb)));
+        let mut second = asks(&cache, ready(2), &Waker::from(woken.clone()));
+        fails.store(true, SeqCst);
+        let panic = catch_unwind(AssertUnwindSafe(|| poll(&mut leader, Waker::noop()))).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"loader"));
+        assert!(woken.0.load(SeqCst));
+        assert_eq!(poll(&mut second, Waker::noop()), Poll::Ready(Ok(2)));
+        drop(first);
+        cache.validate();
+    });
+    assert_eq!(fate, Fate::Exited(0));
+}
+
+#[test]
 fn g19_g25_upkeep_ends_every_lease_that_is_over_though_a_waker_panics() {
     ends("one who asks after a waker panicked", || {
         let cache = numbers();

@@ -364,7 +364,8 @@ pub(crate) fn wake_all(wakers: impl Iterator<Item = Waker>) {
     for_all(wakers, Waker::wake);
 }
 
-/// Does it to all of them, though it should panic with one: then the panic goes on at the end.
+/// Does it to all of them, though it should panic with one: then the panic goes on at the end, unless the thread unwinds already, as
+/// with a leader whose loader has panicked. (Two at once would end the process.)
 pub(crate) fn for_all<T>(all: impl Iterator<Item = T>, act: impl Fn(T)) {
     let mut panicked = None;
     for one in all {
@@ -372,7 +373,9 @@ pub(crate) fn for_all<T>(all: impl Iterator<Item = T>, act: impl Fn(T)) {
             panicked = Some(panic);
         }
     }
-    if let Some(panic) = panicked {
+    if let Some(panic) = panicked
+        && !std::thread::panicking()
+    {
         resume_unwind(panic);
     }
 }
