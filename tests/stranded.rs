@@ -1,6 +1,8 @@
 //! Who might wait for ever: behind tickers and wakers that panic, tasks that are kept and not polled, jobs that do not begin, forks,
 //! and themselves (G18, G19, G21, G22, G25).
 
+#![allow(unsafe_code)]
+
 mod common;
 
 use common::{Fate, in_child};
@@ -13,7 +15,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -424,6 +426,27 @@ fn g19_g25_a_waker_whose_drop_panics_loses_no_lead_and_no_flight() {
         assert_eq!(cache.get_or_load(&1, || 6), Ok(6));
         cache.validate();
     });
+}
+
+#[test]
+fn g19_g25_who_looks_after_a_leader_is_woken_though_the_leaders_waker_cannot_be_cloned() {
+    static ARMED: AtomicBool = AtomicBool::new(false);
+    static TABLE: RawWakerVTable = RawWakerVTable::new(clone, |_| (), |_| (), |_| ());
+    fn clone(of: *const ()) -> RawWaker {
+        assert!(!ARMED.load(SeqCst), "clone of a waker");
+        RawWaker::new(of, &TABLE)
+    }
+    let (cache, slot, woken) = (numbers(), Arc::default(), Arc::new(Flag::default()));
+    // SAFETY: the table looks at no data, and its functions may be called by any thread.
+    let waker = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &TABLE)) };
+    let leader = asks(&cache, tells_its_waker(&slot), &waker);
+    let next = asks(&cache, ready(2), &Waker::from(woken.clone()));
+    ARMED.store(true, SeqCst);
+    let attendant = slot.lock().unwrap().take().unwrap();
+    let _ = catch_unwind(AssertUnwindSafe(|| attendant.wake()));
+    assert!(woken.0.load(SeqCst));
+    drop((leader, next));
+    cache.validate();
 }
 
 #[test]

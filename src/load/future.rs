@@ -12,7 +12,7 @@
 //! leads in its place. A thread that waits sleeps until then; a task has itself polled again and again, which is rare and
 //! short: mostly the leader runs at once.
 
-use super::flight::{Patience, Turn, wake_all};
+use super::flight::{Patience, Turn, for_all};
 use super::flights::Loading;
 use super::lead::Lead;
 use super::leading::{Entered, Leading, Seat};
@@ -43,7 +43,8 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Wake for Attendant<K, V
     fn wake_by_ref(self: &Arc<Self>) {
         // Noted first: a leader that runs at once is not to be noted afterwards.
         let first = self.loading.upgrade().and_then(|loading| loading.flight.woken(self.number));
-        wake_all(std::iter::once(self.task.clone()).chain(first));
+        let both = std::iter::once(Err(&self.task)).chain(first.map(Ok));
+        for_all(both, |waker| waker.map_or_else(Waker::wake_by_ref, Waker::wake));
     }
 }
 
