@@ -220,8 +220,8 @@ impl<K, V, S> Builder<K, V, S> {
         }
     }
 
-    /// How many shards writers are spread over, 1 to 4096. By default four for each core, and one for every 2048 entries
-    /// or 4 MiB at most. What fits into the cache does not depend on it.
+    /// How many shards writers are spread over, 1 to 4096. By default eight for each core, and one for every 2048 entries
+    /// or 2 MiB at most. What fits into the cache does not depend on it.
     pub fn shards(mut self, shards: usize) -> Self {
         self.shards = Some(shards);
         self
