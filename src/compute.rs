@@ -42,8 +42,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     /// Looks at the value of a key, or its absence, and does what the closure says, as one step.
     ///
     /// The closure may run several times: when another write of the key comes first, or when much must be evicted for its
-    /// value. It sees each time what the cache has then, and only its last answer is carried out. Not a read for the
-    /// statistics; a write counts as a use.
+    /// value. It sees each time what the cache has then, and only its last answer is carried out. (One that writes its own key
+    /// each time is asked for ever.) Not a read for the statistics; a write counts as a use.
     ///
     /// ```
     /// use pinyon::{Cache, Compute, Computed};

@@ -10,7 +10,8 @@
 //! whose consumer waits for the same key. So the loader is not polled with its task's waker but with an [`Attendant`], which
 //! wakes the task, and also the first of those who wait. If the leader does not run within 50 ms of that, one who waits
 //! leads in its place. A thread that waits sleeps until then; a task has itself polled again and again, which is rare and
-//! short: mostly the leader runs at once.
+//! short: mostly the leader runs at once. It is one that is woken and not all, as a loader may wake its task often: if that one is
+//! not polled any more either, the others wait for the next call of the key, or for a thread among them, which looks every second.
 
 use super::flight::{Patience, Turn, for_all};
 use super::flights::Loading;
