@@ -3,7 +3,7 @@
 mod common;
 
 use common::checked;
-use pinyon::{Acquired, Cache, Completed, LeaseOptions, LoadError, LoadOptions, Loaded};
+use pinyon::{Acquired, Cache, Completed, LeaseOptions, LoadError, LoadOptions, Loaded, ManualTicker};
 use std::collections::HashSet;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -265,6 +265,18 @@ fn g18_many_calls_of_overlapping_keys_load_each_key_once_and_none_waits_for_anot
             }
         });
     });
+}
+
+#[test]
+fn g29_the_time_that_many_loads_take_together_saturates() {
+    let ticker = ManualTicker::new();
+    let cache = checked(Cache::builder().capacity(10).ticker(ticker.clone()));
+    let slow = |missing: &[u32]| {
+        ticker.advance(Duration::from_nanos(1 << 63));
+        ten_times(missing)
+    };
+    assert_eq!(cache.get_many_or_load(&[1, 2], LoadOptions::new(), slow), Ok(vec![10, 20]));
+    assert_eq!((cache.stats().loads, cache.stats().load_nanos), (2, u64::MAX));
 }
 
 #[test]
