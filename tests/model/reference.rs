@@ -2,6 +2,7 @@
 
 use crate::ops::{Answer, Rule, Setting, Terms, Told, Unit};
 use pinyon::{Cause, Lifetime};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -61,6 +62,14 @@ pub struct Counts {
     pub crushed: u64,
 }
 
+/// What the library adds to an entry in a budget of bytes, to one with up to three tags, and to all once anything can have a lifetime.
+#[derive(Clone, Copy, Debug)]
+pub struct Overheads {
+    pub overhead: u64,
+    pub tagged: u64,
+    pub times: u64,
+}
+
 /// The model.
 #[derive(Debug)]
 pub struct Model {
@@ -75,6 +84,9 @@ pub struct Model {
     overhead: u64,
     /// What tags add to it.
     tagged: u64,
+    /// What times add to it, once anything can have a lifetime.
+    times: u64,
+    timed: Cell<bool>,
     ttl: u64,
     tti: u64,
     rule: bool,
@@ -95,7 +107,7 @@ pub fn goes_by_itself(cause: Cause) -> bool {
 }
 
 impl Model {
-    pub fn new(setting: &Setting, overhead: u64, tagged: u64) -> Self {
+    pub fn new(setting: &Setting, Overheads { overhead, tagged, times }: Overheads) -> Self {
         Model {
             now: 0,
             entries: BTreeMap::new(),
@@ -105,6 +117,8 @@ impl Model {
             unit: setting.unit,
             overhead,
             tagged,
+            times,
+            timed: Cell::new(setting.ttl.is_some() || setting.tti.is_some() || setting.rule || setting.dated),
             ttl: setting.ttl.map_or(NEVER, nanos),
             tti: setting.tti.map_or(NEVER, nanos),
             rule: setting.rule,
@@ -139,12 +153,14 @@ impl Model {
     }
 
     pub fn weigh(&self, size: u64, terms: Terms) -> u64 {
+        self.timed.set(self.timed.get() || terms.forever || terms.ttl.is_some() || terms.tti.is_some());
+        let overhead = self.overhead + if self.timed.get() { self.times } else { 0 };
         match (self.unit, terms.weight) {
             (Unit::Entries, _) => 1,
             (_, Some(weight)) => weight,
             (Unit::Weight, None) => size,
-            (Unit::Bytes, None) if terms.tags == 0 => size * 8 + self.overhead,
-            (Unit::Bytes, None) => size * 8 + self.overhead + self.tagged,
+            (Unit::Bytes, None) if terms.tags == 0 => size * 8 + overhead,
+            (Unit::Bytes, None) => size * 8 + overhead + self.tagged,
         }
     }
 
@@ -294,6 +310,7 @@ impl Model {
         if self.live(key).is_none() {
             return false;
         }
+        self.timed.set(true);
         let hard = self.after(lifetime, self.ttl);
         self.set_hard(key, hard, self.dated);
         true

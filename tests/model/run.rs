@@ -5,7 +5,7 @@
 //! expired, removed or overwritten, and nothing is missing without need.
 
 use crate::ops::{Alive, Answer, Hashing, Key, Op, Refuses, Rule, Setting, TAGS, Terms, Told, Unit, Val};
-use crate::reference::{Counts, Model, Outcome, goes_by_itself};
+use crate::reference::{Counts, Model, Outcome, Overheads, goes_by_itself};
 use pinyon::exclusive::Exclusive;
 use pinyon::{Cache, Cause, Compute, Computed, Inserted, Iter, ManualTicker, Pinned, ValueRef};
 use std::collections::BTreeSet;
@@ -27,8 +27,7 @@ pub fn run(setting: &Setting, ops: &[Op], door: Door) {
     let told = Arc::new(Mutex::new(Vec::new()));
     let ticker = ManualTicker::new();
     let cache = build(setting, &told, &ticker);
-    let (overhead, tagged) = overheads(&alive);
-    let model = Model::new(setting, overhead, tagged);
+    let model = Model::new(setting, overheads(&alive));
     let mut run = Run {
         setting,
         cache: &cache,
@@ -77,8 +76,7 @@ fn build(setting: &Setting, told: &Arc<Mutex<Vec<Told>>>, ticker: &ManualTicker)
     builder.track_age(setting.dated).hasher(Hashing::new(setting.mask)).build().expect("a good description")
 }
 
-/// What the library adds to an entry in a budget of bytes, and to one with up to three tags.
-fn overheads(alive: &Alive) -> (u64, u64) {
+fn overheads(alive: &Alive) -> Overheads {
     let cache = Cache::builder().capacity_bytes_with(1 << 20, |_, _| 0).build().expect("a good description");
     let weight = |tags| {
         let options = Terms { tags, ..Terms::default() }.options();
@@ -87,7 +85,10 @@ fn overheads(alive: &Alive) -> (u64, u64) {
     };
     let (none, one, three) = (weight(0), weight(1), weight(7));
     assert_eq!(one, three, "blocks of the allocator are larger than three pointers");
-    (none, one - none)
+    let dated = Cache::builder().capacity_bytes_with(1 << 20, |_, _| 0).track_age(true);
+    let dated = dated.build().expect("a good description");
+    dated.insert(Key::new(0, alive), Val::new(0, 0, alive));
+    Overheads { overhead: none, tagged: one - none, times: dated.weight() - none }
 }
 
 /// An iteration that goes on between the operations.
