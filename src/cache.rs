@@ -154,10 +154,11 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         found: Option<Found<'a, K, V>>,
     ) -> Option<Found<'a, K, V>> {
         match found {
-            Some(found) if shard.is_settled(found) || self.attend(hash, shard, found) => {
+            Some(found) if shard.is_settled(found) => {
                 line.inspect(|line| line.hit());
                 Some(found)
             }
+            Some(found) if self.attend(line, hash, shard, found) => Some(found),
             _ => {
                 line.inspect(|line| line.miss());
                 None
@@ -166,9 +167,15 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     }
 
     /// A hit that has more to do than to count itself: the policy is to know of it, or the entry has a lifetime, or was invalidated. False if
-    /// it is not live. The time is read once.
+    /// it is not live. The time is read once. Counted before the rule is asked, which may panic.
     #[inline(never)]
-    fn attend(&self, hash: Bits, shard: &Shard<K, V>, found: Found<'_, K, V>) -> bool {
+    fn attend(
+        &self,
+        line: Option<Line<'_>>,
+        hash: Bits,
+        shard: &Shard<K, V>,
+        found: Found<'_, K, V>,
+    ) -> bool {
         let store = &self.inner.store;
         if !shard.is_current(found) {
             return false;
@@ -177,6 +184,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         if now.is_some_and(|now| !shard.is_unexpired(found, now)) {
             return false;
         }
+        line.inspect(|line| line.hit());
         if !found.entry.is_hot() {
             store.warm(hash, found);
         }

@@ -42,8 +42,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     /// Looks at the value of a key, or its absence, and does what the closure says, as one step.
     ///
     /// The closure may run several times: when another write of the key comes first, or when much must be evicted for its
-    /// value. It sees each time what the cache has then, and only its last answer is carried out. Not a read for the
-    /// statistics; a write counts as a use.
+    /// value. It sees each time what the cache has then, and only its last answer is carried out. (One that writes its own key
+    /// each time is asked for ever.) Not a read for the statistics; a write counts as a use.
     ///
     /// ```
     /// use pinyon::{Cache, Compute, Computed};
@@ -95,14 +95,15 @@ impl<K: Eq + Hash, V, S: BuildHasher> KeyEntry<'_, K, V, S> {
     }
 
     /// The value, or what the closure makes, which is then written. When another write comes first, that one's value is
-    /// returned and the closure's is dropped: this does not keep others from making the same value at the same time.
+    /// returned and the closure's is dropped: this does not keep others from making the same value at the same time. Counts
+    /// as a read as [`Cache::get`] does.
     pub fn or_insert_with(self, make: impl FnOnce() -> V) -> V
     where
         V: Clone,
     {
         match self.cache.get(&self.key) {
             Some(there) => there,
-            None => self.cache.get_or_insert(self.key, make()),
+            None => self.cache.insert_or_get(self.key, make()),
         }
     }
 

@@ -238,8 +238,11 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
                 // SAFETY: the contract of `new`.
                 let (added, gone) = unsafe { store.add_absent(hash, &draft, offer, outermost, &mut rest) };
                 drop(gone);
-                rest.settle();
-                Ok(added.ok().map(|put| writer.afterwards(hash, (put, draft.weight), offer.take())))
+                let Ok(put) = added else {
+                    rest.settle();
+                    return Ok(None);
+                };
+                Ok(Some(writer.afterwards(hash, (put, draft.weight), offer.take(), &mut rest)))
             }
             Some((index, false)) if over && outermost => {
                 Ok(self.overwrite(hash, index, offer, &draft).then_some(Done::Replaced))

@@ -100,17 +100,32 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     where
         V: Clone,
     {
+        match self.get(&key) {
+            Some(there) => {
+                // Before the return, so that a panic in its drop finds `there` still owned here.
+                drop((key, value));
+                there
+            }
+            None => self.insert_or_get(key, value),
+        }
+    }
+
+    /// As [`get_or_insert`](Self::get_or_insert), after a read that found nothing and is counted.
+    pub(crate) fn insert_or_get(&self, key: K, value: V) -> V
+    where
+        V: Clone,
+    {
         let mut pair = (key, value);
         loop {
-            if let Some(there) = self.get(&pair.0) {
-                // Before the return, so that a panic in its drop finds `there` still owned here.
-                drop(pair);
-                return there;
-            }
             let value = pair.1.clone();
             match self.writer().put(pair.0, pair.1, InsertOptions::new(), |there| there.is_none()) {
                 Done::Kept(Some(again)) => pair = again,
                 _ => return value,
+            }
+            if let Some(there) = self.get(&pair.0) {
+                // As above.
+                drop(pair);
+                return there;
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::listener::Cause;
 use crate::reclaim::Pin;
 use crate::settle::Rest;
 use crate::shard::{Entry, Found, Inside, Sighting};
-use crate::store::{Company, Store, cause};
+use crate::store::{By, Company, Store, cause};
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::ptr::NonNull;
@@ -255,8 +255,9 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
                     continue;
                 }
                 let sighting = Sighting { index: Some(found.index), ..Sighting::default() };
-                let reason = cause(live, Cause::Removed);
-                let gone = store.unlink_in(shard, found.entry.hash, &sighting, reason, false, &mut rest);
+                // What is dead goes as it does with any write: what is being loaded in its place is none the older for it.
+                let (reason, by) = (cause(live, Cause::Removed), if live { By::Removal } else { By::Itself });
+                let gone = store.unlink_in(shard, found.entry.hash, &sighting, reason, by, &mut rest);
                 removed += usize::from(live && gone.is_ok_and(|gone| gone));
             }
             drop(pin);

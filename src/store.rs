@@ -209,7 +209,7 @@ impl<K, V> Store<K, V> {
                 if draft.stamp.is_some_and(|stamp| !self.load_stands(hash, stamp)) {
                     return Ok(Put::Stale);
                 }
-                self.unlink(hash, sighting, cause(was_live, Cause::Replaced), true, rest)?;
+                self.unlink(hash, sighting, cause(was_live, Cause::Replaced), By::Refusal, rest)?;
                 return Ok(Put::Refused);
             }
             let mut locked = self.lock(number);
@@ -288,17 +288,16 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// Steps 3 to 5 for a removal. True if there was an entry. `refused`: in place of it something came
-    /// that is too heavy.
+    /// Steps 3 to 5 for a removal. True if there was an entry.
     pub(crate) fn unlink(
         &self,
         hash: Hash,
         sighting: &Sighting,
         cause: Cause,
-        refused: bool,
+        by: By,
         rest: &mut Rest<'_, K, V>,
     ) -> Result<bool, Changed> {
-        self.unlink_in(self.shard_of(hash), hash.place(), sighting, cause, refused, rest)
+        self.unlink_in(self.shard_of(hash), hash.place(), sighting, cause, by, rest)
     }
 
     /// As [`unlink`](Self::unlink), of an entry whose shard and place are known.
@@ -308,7 +307,7 @@ impl<K, V> Store<K, V> {
         place: u32,
         sighting: &Sighting,
         cause: Cause,
-        refused: bool,
+        by: By,
         rest: &mut Rest<'_, K, V>,
     ) -> Result<bool, Changed> {
         let mut room = self.budget.room();
@@ -321,11 +320,11 @@ impl<K, V> Store<K, V> {
             (Located::Absent, _) => Ok(false),
             _ => Err(Changed),
         };
-        if outcome.is_ok() {
+        if outcome.is_ok() && by != By::Itself {
             locked.outdate(place);
-            if refused {
-                locked.refuse();
-            }
+        }
+        if outcome.is_ok() && by == By::Refusal {
+            locked.refuse();
         }
         rest.leave(number, locked);
         outcome
@@ -544,6 +543,17 @@ impl<K, V> Store<K, V> {
 /// What was seen is no longer so; search again.
 #[derive(Debug)]
 pub(crate) struct Changed;
+
+/// Who takes an entry away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Nobody: its time was over, and a call came upon it.
+    Itself,
+    /// The user, who removes what is under the key.
+    Removal,
+    /// Something that came in place of it and is too heavy.
+    Refusal,
+}
 
 /// Why an entry goes that a write takes away: for the write's own reason, unless it was dead already. (If it was invalidated, the shard
 /// knows.)

@@ -13,11 +13,12 @@ use crate::options::{Compute, InsertOptions, Plain};
 use crate::reclaim::Pin;
 use crate::settle::Rest;
 use crate::shard::{Draft, Found, Inside, Offer, Sighting, Stamp, entry_bytes};
-use crate::store::{Again, Changed, Company, Put, cause};
+use crate::store::{Again, By, Changed, Company, Put, cause};
 use crate::tags::Group;
 use equivalent::Equivalent;
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Why an offer is there.
 const KEPT: &str = "a pair is offered until it is published";
@@ -131,11 +132,10 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
         let mut rest = Rest::new(&inner.store, self.company);
         let draft = self.draft(&key, &value, &Wish { plain, group, stamp: None });
         let mut offer = Some((key, value));
-        let added = inner.store.add(hash, &draft, &mut offer, &mut rest);
-        rest.settle();
-        match added {
-            Ok(put) => self.afterwards(hash, (put, draft.weight), offer),
+        match inner.store.add(hash, &draft, &mut offer, &mut rest) {
+            Ok(put) => self.afterwards(hash, (put, draft.weight), offer, &mut rest),
             Err(Changed) => {
+                rest.settle();
                 // The pair is the same, so is its weight: the weigher is not asked again.
                 plain.weight = Some(draft.weight);
                 self.put_hashed(hash, offer, &Wish { plain, group, stamp: None }, |_| true)
@@ -245,11 +245,11 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
                 }
             }
         };
+        if let Ok(Some(put)) = put {
+            return Ok(self.afterwards(hash, put, offer, &mut rest));
+        }
         rest.settle();
-        Ok(match put? {
-            None => Done::Kept(offer),
-            Some(put) => self.afterwards(hash, put, offer),
-        })
+        put.map(|_| Done::Kept(offer))
     }
 
     /// Does what `decide` says about what is there; it is asked again when that has changed.
@@ -295,10 +295,12 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
                 }
             }
         };
-        rest.settle();
         match done {
-            Err(done) => done,
-            Ok(put) => self.afterwards(hash, put, offer),
+            Err(done) => {
+                rest.settle();
+                done
+            }
+            Ok(put) => self.afterwards(hash, put, offer, &mut rest),
         }
     }
 
@@ -353,7 +355,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
     /// Takes away what was seen. True if it was live; an expired entry goes as such.
     fn unlink(&self, hash: Bits, seen: &Seen<'_, K, V>, rest: &mut Rest<'_, K, V>) -> Result<bool, Changed> {
         let reason = cause(seen.live, Cause::Removed);
-        let gone = self.cache.inner.store.unlink(hash, &seen.sighting, reason, false, rest)?;
+        let gone = self.cache.inner.store.unlink(hash, &seen.sighting, reason, By::Removal, rest)?;
         Ok(gone && seen.live)
     }
 
@@ -408,25 +410,43 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
         (terms.deadline(inner.span, now), now)
     }
 
-    /// When nothing is owed any more: the shadows see a miss, the listener a refusal.
+    /// Settles; and when nothing is owed any more, the shadows see a miss, the listener a refusal.
     #[inline]
-    pub(crate) fn afterwards(&self, hash: Bits, (put, weight): (Put, u64), offer: Offer<K, V>) -> Done<K, V> {
+    pub(crate) fn afterwards(
+        &self,
+        hash: Bits,
+        (put, weight): (Put, u64),
+        offer: Offer<K, V>,
+        rest: &mut Rest<'_, K, V>,
+    ) -> Done<K, V> {
         let store = &self.cache.inner.store;
+        if let (Put::Refused, Some((key, value))) = (put, offer.as_ref()) {
+            self.tell_refusal(key, value, rest);
+        } else {
+            rest.settle();
+        }
         match (put, offer) {
             (Put::Replaced, _) => Done::Replaced,
             (Put::Stale, offer) => Done::Kept(offer),
-            (Put::Refused, Some((key, value))) => {
-                if let Some(listener) = &store.listener {
-                    listener(&key, &value, Cause::Refused);
-                }
-                Done::Refused(key, value, weight)
-            }
+            (Put::Refused, Some((key, value))) => Done::Refused(key, value, weight),
             (Put::Added | Put::Refused, _) => {
                 if store.adapt.samples(hash) {
                     self.miss(hash);
                 }
                 Done::Added
             }
+        }
+    }
+
+    /// Settles and tells the listener of a refusal, though what it does or drops before should panic: no later call has the pair.
+    #[cold]
+    fn tell_refusal(&self, key: &K, value: &V, rest: &mut Rest<'_, K, V>) {
+        let settled = catch_unwind(AssertUnwindSafe(|| rest.settle()));
+        if let Some(listener) = &self.cache.inner.store.listener {
+            listener(key, value, Cause::Refused);
+        }
+        if let Err(panic) = settled {
+            resume_unwind(panic);
         }
     }
 

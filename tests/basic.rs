@@ -754,6 +754,15 @@ fn good_settings_are_taken_and_shown() {
         assert_eq!(checked(Cache::<u64, u64>::builder().capacity(1).shards(shards)).shards(), shards);
     }
     assert_eq!(checked(Cache::<u64, u64>::builder().capacity(100)).shards(), 1, "a small cache is not split");
+    let cores = thread::available_parallelism().unwrap().get();
+    assert_eq!(checked(Cache::<u64, u64>::builder().capacity(u64::MAX)).shards(), (8 * cores).min(4096));
+    for shards in 1..=8 {
+        assert_eq!(checked(Cache::<u64, u64>::builder().capacity(2048 * shards as u64)).shards(), shards);
+        assert_eq!(
+            checked(Cache::<u64, u64>::builder().capacity_bytes((2 << 20) * shards as u64)).shards(),
+            shards
+        );
+    }
     assert_eq!(checked(Cache::<u64, u64>::builder().capacity(u64::MAX)).capacity(), u64::MAX);
     let quiet = checked(Cache::<u64, u64>::builder().capacity(10).statistics(false));
     quiet.insert(1, 1);

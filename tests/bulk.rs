@@ -3,10 +3,10 @@
 mod common;
 
 use common::checked;
-use pinyon::{Acquired, Cache, Completed, LeaseOptions, LoadError, LoadOptions, Loaded};
+use pinyon::{Acquired, Cache, Completed, LeaseOptions, LoadError, LoadOptions, Loaded, ManualTicker};
 use std::collections::HashSet;
-use std::sync::Mutex;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -199,6 +199,25 @@ fn g21_a_loader_that_asks_for_one_of_its_keys_gets_an_error() {
 }
 
 #[test]
+fn g21_g24_a_weigher_may_not_ask_for_a_key_that_the_same_call_is_yet_to_land() {
+    let (home, told) = (Arc::new(Mutex::new(None::<Cache<u32, u64>>)), Arc::new(Mutex::new(Vec::new())));
+    let (there, notes) = (home.clone(), told.clone());
+    let weigher = move |_: &u32, _: &u64| {
+        let cache = there.lock().unwrap().take();
+        if let Some(cache) = cache {
+            let patience = LoadOptions::<()>::new().timeout(Duration::from_millis(200));
+            let ask = |key: u32| cache.load(&key, patience, |_| Ok(Loaded::new(77)));
+            *notes.lock().unwrap() = [1, 2, 3].map(ask).to_vec();
+        }
+        1
+    };
+    let cache = checked(Cache::builder().capacity_weight(10).weigher(weigher));
+    *home.lock().unwrap() = Some(cache.clone());
+    assert_eq!(cache.get_many_or_load(&[1, 2], LoadOptions::new(), ten_times), Ok(vec![10, 20]));
+    assert_eq!(*told.lock().unwrap(), [Err(LoadError::OwnKey), Err(LoadError::OwnKey), Ok(77)]);
+}
+
+#[test]
 fn g18_a_call_waits_no_longer_than_it_says() {
     let cache = numbers();
     let ((running, runs), (tell, told)) = (channel(), channel());
@@ -246,6 +265,18 @@ fn g18_many_calls_of_overlapping_keys_load_each_key_once_and_none_waits_for_anot
             }
         });
     });
+}
+
+#[test]
+fn g29_the_time_that_many_loads_take_together_saturates() {
+    let ticker = ManualTicker::new();
+    let cache = checked(Cache::builder().capacity(10).ticker(ticker.clone()));
+    let slow = |missing: &[u32]| {
+        ticker.advance(Duration::from_nanos(1 << 63));
+        ten_times(missing)
+    };
+    assert_eq!(cache.get_many_or_load(&[1, 2], LoadOptions::new(), slow), Ok(vec![10, 20]));
+    assert_eq!((cache.stats().loads, cache.stats().load_nanos), (2, u64::MAX));
 }
 
 #[test]

@@ -287,6 +287,17 @@ fn g16_of_several_threads_one_inserts_one_replaces_one_removes() {
 }
 
 #[test]
+fn g29_an_entry_that_is_read_or_made_is_one_read() {
+    let cache = plain();
+    assert_eq!(cache.entry(1).or_insert_with(|| 10), 10);
+    assert_eq!((cache.entry(2).or_insert(20), cache.get_or_insert(3, 30)), (20, 30));
+    assert_eq!((cache.stats().hits, cache.stats().misses), (0, 3));
+    assert_eq!(cache.entry(1).or_insert_with(|| unreachable!("it is there")), 10);
+    assert_eq!((cache.entry(2).or_insert(0), cache.get_or_insert(3, 0)), (20, 30));
+    assert_eq!((cache.stats().hits, cache.stats().misses), (3, 3));
+}
+
+#[test]
 fn g16_get_or_insert_gives_all_threads_one_value() {
     const THREADS: u64 = 4;
     let cache = plain();

@@ -201,6 +201,27 @@ fn g20_a_value_whose_key_was_written_meanwhile_is_not_stored() {
 }
 
 #[test]
+fn g20_a_value_whose_tag_was_invalidated_meanwhile_is_not_stored_and_one_who_waits_is_to_load() {
+    let cache = numbers();
+    let (token, ticket) = (lead(&cache, 1), ticket(&cache, 1));
+    cache.invalidate_tag("odd");
+    assert_eq!(cache.complete(token, Loaded::new(10).tags(["odd"])), Completed::Overtaken(10));
+    let Waited::Lead(token) = cache.wait(ticket, None) else { panic!("nobody loads it") };
+    assert_eq!(cache.complete(token, Loaded::new(11).tags(["odd"])), Completed::Stored);
+    assert_eq!(cache.get(&1), Some(11));
+}
+
+#[test]
+fn g18_a_ticket_brings_what_its_load_brought_whatever_became_of_it() {
+    let cache = numbers();
+    let (token, ticket) = (lead(&cache, 1), ticket(&cache, 1));
+    assert_eq!(cache.complete(token, 10), Completed::Stored);
+    assert!(cache.invalidate(&1));
+    assert_eq!((cache.wait(ticket, None), cache.get(&1)), (Waited::Value(10), None));
+    assert_eq!(cache.wait(ticket, None), Waited::Unknown);
+}
+
+#[test]
 fn g20_who_asks_after_a_removal_does_not_wait_for_a_load_from_before() {
     let cache = numbers();
     let old = lead(&cache, 1);

@@ -7,6 +7,7 @@ mod common;
 use common::{Rng, checked, finishes};
 use pinyon::{Cache, Cause, Compute, InsertOptions, Inserted, ManualTicker};
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
@@ -199,6 +200,28 @@ fn g26_a_refusal_is_told_by_its_own_call() {
         [(7, 1, Cause::Removed), (7, 200, Cause::Refused), (7, 2, Cause::Replaced)],
         "the pair goes back to its caller, so it cannot wait for the key's turn; what left the cache does"
     );
+}
+
+#[test]
+fn g25_g26_a_refusal_is_told_though_the_telling_before_it_panics() {
+    let writes: [fn(&Cache<u64, u64>); 3] = [
+        |cache| drop(cache.insert(7, 200)),
+        |cache| drop(cache.replace(7, 200)),
+        |cache| drop(cache.compute(7, |_| Compute::Put(200))),
+    ];
+    for write in writes {
+        let (notes, listener) = notes();
+        let heard = move |key: &u64, value: &u64, cause| {
+            listener(key, value, cause);
+            assert!(cause != Cause::Replaced, "listener");
+        };
+        let builder = Cache::builder().capacity_weight(100).weigher(|_, &v: &u64| v).listener(heard);
+        let cache = checked(builder);
+        cache.insert(7, 1);
+        assert!(catch_unwind(AssertUnwindSafe(|| write(&cache))).is_err());
+        assert_eq!(told(&notes), [(7, 1, Cause::Replaced), (7, 200, Cause::Refused)]);
+        assert_eq!((cache.stats().replaced, cache.stats().refused, cache.len()), (1, 1, 0));
+    }
 }
 
 #[test]

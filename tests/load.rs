@@ -308,6 +308,28 @@ fn g20_writes_of_other_keys_and_evictions_leave_a_load_alone() {
 }
 
 #[test]
+fn g20_retain_overtakes_the_load_of_what_it_removes_and_of_nothing_that_had_expired() {
+    let ticker = ManualTicker::new();
+    let cache: Numbers = checked(Cache::builder().capacity(100).ticker(ticker.clone()));
+    for (kept, lives) in [(true, false), (false, false), (false, true)] {
+        let short = InsertOptions::new().ttl(Duration::from_secs(1));
+        assert!(cache.insert_with(1, 10, short).is_stored());
+        ticker.advance(Duration::from_secs(1));
+        let load = || {
+            if lives {
+                assert!(cache.insert(1, 11).is_stored());
+            }
+            assert_eq!(cache.retain(|_, _| kept), usize::from(lives));
+            12
+        };
+        assert_eq!(cache.get_or_load(&1, load), Ok(12));
+        assert_eq!(cache.get(&1), (!lives).then_some(12), "{kept} {lives}");
+        cache.clear();
+    }
+    assert_eq!(cache.stats().stale_loads, 1);
+}
+
+#[test]
 fn g20_one_who_asks_after_a_removal_does_not_get_what_was_loaded_before() {
     let cache = numbers();
     let (old, hold_old) = held();
@@ -518,6 +540,16 @@ fn g29_the_time_that_loaders_take_is_added_up() {
     assert_eq!(shared, Err(LoadError::Failed("down")));
     let stats = cache.stats();
     assert_eq!((stats.loads, stats.load_failures, stats.load_nanos), (2, 2, 1570));
+}
+
+#[test]
+fn g25_g29_a_value_whose_writing_panics_was_made_and_is_no_failure_too() {
+    let builder = Cache::builder().capacity_weight(10).weigher(|_, _| panic!("weigher"));
+    let cache: Numbers = checked(builder);
+    assert!(catch_unwind(AssertUnwindSafe(|| cache.get_or_load(&1, || 7))).is_err());
+    assert_eq!((cache.stats().loads, cache.stats().load_failures), (1, 0));
+    assert!(catch_unwind(AssertUnwindSafe(|| cache.get_or_load(&1, || panic!("loader")))).is_err());
+    assert_eq!((cache.stats().loads, cache.stats().load_failures), (1, 1));
 }
 
 #[test]

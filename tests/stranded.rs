@@ -1,6 +1,8 @@
 //! Who might wait for ever: behind tickers and wakers that panic, tasks that are kept and not polled, jobs that do not begin, forks,
 //! and themselves (G18, G19, G21, G22, G25).
 
+#![allow(unsafe_code)]
+
 mod common;
 
 use common::{Fate, in_child};
@@ -13,7 +15,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -125,6 +127,65 @@ fn g21_g24_a_weigher_that_asks_for_the_key_that_is_landing_gets_an_error() {
     cache.validate();
 }
 
+type Asked = Arc<Mutex<Vec<Result<u64, LoadError<()>>>>>;
+
+/// What asks a cache for the key 1, the first time after it was armed.
+#[derive(Clone, Default)]
+struct Asks(Arc<Mutex<Option<Numbers>>>, Asked);
+
+impl Asks {
+    fn arm(&self, cache: &Numbers) {
+        *self.0.lock().unwrap() = Some(cache.clone());
+    }
+
+    fn ask(&self) {
+        let cache = self.0.lock().unwrap().take();
+        if let Some(cache) = cache {
+            let got = impatient(&cache);
+            self.1.lock().unwrap().push(got);
+        }
+    }
+
+    fn was_refused(&self) -> bool {
+        *self.1.lock().unwrap() == [Err(LoadError::OwnKey)]
+    }
+}
+
+impl Ticker for Asks {
+    fn now(&self) -> Duration {
+        self.ask();
+        Duration::from_secs(1)
+    }
+}
+
+#[test]
+fn g21_g24_a_ticker_that_asks_for_the_key_whose_load_ends_gets_an_error() {
+    let asks = Asks::default();
+    let cache: Numbers = Cache::builder().capacity(10).ticker(asks.clone()).build().unwrap();
+    let load = || {
+        asks.arm(&cache);
+        5
+    };
+    assert_eq!((cache.get_or_load(&1, load), asks.was_refused()), (Ok(5), true));
+    cache.validate();
+}
+
+#[test]
+fn g21_g24_an_error_that_is_cloned_for_others_and_asks_for_its_key_gets_an_error() {
+    struct Down(Asks);
+    impl Clone for Down {
+        fn clone(&self) -> Self {
+            self.0.ask();
+            Down(self.0.clone())
+        }
+    }
+    let (cache, asks) = (numbers(), Asks::default());
+    asks.arm(&cache);
+    let got = cache.load(&1, LoadOptions::new().share_errors(), |_| Err(Down(asks.clone())));
+    assert!(matches!(got, Err(LoadError::Failed(_))) && asks.was_refused());
+    cache.validate();
+}
+
 /// A ticker that panics: once, on the thread that armed it; or from then on, on all.
 struct Faulty {
     armed: Armed,
@@ -213,6 +274,28 @@ fn g19_g25_all_are_woken_when_a_leader_goes_though_a_waker_panics() {
 }
 
 #[test]
+fn g19_g25_a_waker_that_panics_when_a_loader_has_panicked_does_not_end_the_process() {
+    let fate = in_child(|| {
+        let (cache, fails, woken) = (numbers(), AtomicBool::new(false), Arc::new(Flag::default()));
+        let loader = poll_fn(|_| {
+            assert!(!fails.load(SeqCst), "loader");
+            Poll::Pending
+        });
+        let mut leader = asks(&cache, loader, Waker::noop());
+        let first = asks(&cache, pending(), &Waker::from(Arc::new(Bomb)));
+        let mut second = asks(&cache, ready(2), &Waker::from(woken.clone()));
+        fails.store(true, SeqCst);
+        let panic = catch_unwind(AssertUnwindSafe(|| poll(&mut leader, Waker::noop()))).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"loader"));
+        assert!(woken.0.load(SeqCst));
+        assert_eq!(poll(&mut second, Waker::noop()), Poll::Ready(Ok(2)));
+        drop(first);
+        cache.validate();
+    });
+    assert_eq!(fate, Fate::Exited(0));
+}
+
+#[test]
 fn g19_g25_upkeep_ends_every_lease_that_is_over_though_a_waker_panics() {
     ends("one who asks after a waker panicked", || {
         let cache = numbers();
@@ -256,6 +339,21 @@ impl Eq for Compared {}
 
 impl Hash for Compared {
     fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+#[test]
+fn g21_g24_what_runs_while_a_key_of_a_bulk_call_is_entered_may_not_ask_for_another_of_them() {
+    let cache: Cache<Compared, u64> = Cache::builder().capacity(10).build().unwrap();
+    let asked = Arc::new(Mutex::new(None));
+    let (same, tell) = (cache.clone(), asked.clone());
+    ON_COMPARE.set(Some(Box::new(move || {
+        let options = LoadOptions::<()>::new().timeout(Duration::from_millis(200));
+        *tell.lock().unwrap() = Some(same.load(&Compared(1), options, |_| Ok(Loaded::new(77))));
+    })));
+    let both = [Compared(1), Compared(2)];
+    let got = cache.get_many_or_load(&both, LoadOptions::<()>::new(), |_| Ok([10, 20]));
+    assert_eq!((got, *asked.lock().unwrap()), (Ok(vec![10, 20]), Some(Err(LoadError::OwnKey))));
+    cache.validate();
 }
 
 #[test]
@@ -328,6 +426,27 @@ fn g19_g25_a_waker_whose_drop_panics_loses_no_lead_and_no_flight() {
         assert_eq!(cache.get_or_load(&1, || 6), Ok(6));
         cache.validate();
     });
+}
+
+#[test]
+fn g19_g25_who_looks_after_a_leader_is_woken_though_the_leaders_waker_cannot_be_cloned() {
+    static ARMED: AtomicBool = AtomicBool::new(false);
+    static TABLE: RawWakerVTable = RawWakerVTable::new(clone, |_| (), |_| (), |_| ());
+    fn clone(of: *const ()) -> RawWaker {
+        assert!(!ARMED.load(SeqCst), "clone of a waker");
+        RawWaker::new(of, &TABLE)
+    }
+    let (cache, slot, woken) = (numbers(), Arc::default(), Arc::new(Flag::default()));
+    // SAFETY: the table looks at no data, and its functions may be called by any thread.
+    let waker = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &TABLE)) };
+    let leader = asks(&cache, tells_its_waker(&slot), &waker);
+    let next = asks(&cache, ready(2), &Waker::from(woken.clone()));
+    ARMED.store(true, SeqCst);
+    let attendant = slot.lock().unwrap().take().unwrap();
+    let _ = catch_unwind(AssertUnwindSafe(|| attendant.wake()));
+    assert!(woken.0.load(SeqCst));
+    drop((leader, next));
+    cache.validate();
 }
 
 #[test]

@@ -45,8 +45,9 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 
 /// A source of monotonic time.
 ///
-/// The cache asks for the time at most once an operation (a load is several), and not at all when it
-/// reads an entry that has no deadline. No lock is held while it asks.
+/// A read asks for the time once if its entry has a deadline, once more when a rule has answered, and not at
+/// all if there are neither. A write asks at most three times, and anew when it begins anew (a load
+/// is a read and a write, and asks when it begins and ends). No lock is held meanwhile.
 ///
 /// ```
 /// use std::time::Duration;

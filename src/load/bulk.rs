@@ -6,7 +6,7 @@
 
 use super::blocking::wait;
 use super::flight::Turn;
-use super::lead::{Lead, Running};
+use super::lead::Running;
 use super::leading::{Entered, Leading, Seat};
 use super::{LoadError, LoadOptions, Loaded};
 use crate::cache::Cache;
@@ -18,6 +18,32 @@ use std::hash::{BuildHasher, Hash};
 struct At<T> {
     place: usize,
     what: T,
+}
+
+/// A flight that this call leads, of which it is known all the while: what of the user's runs for one of them, or for a key that is
+/// still to be entered, runs inside of all (G21).
+struct Led<'c, K: Eq + Hash, V, S: BuildHasher> {
+    lead: Leading<'c, K, V, S>,
+    running: Running<K, V>,
+}
+
+impl<'c, K: Eq + Hash + Clone, V: Clone, S: BuildHasher> Led<'c, K, V, S> {
+    fn new(lead: Leading<'c, K, V, S>) -> Self {
+        let running = Running::new(&lead);
+        Led { lead, running }
+    }
+
+    /// As [`Leading::or_found`]. (To go on with the lead says so itself, and nobody else has the flight for it.)
+    fn or_found(self) -> Result<V, Self> {
+        drop(self.running);
+        self.lead.or_found(|_| true).map_err(Led::new)
+    }
+
+    /// Ends with what the loader made.
+    fn land(mut self, cache: &'c Cache<K, V, S>, loaded: Loaded<V>) -> V {
+        drop(self.running);
+        cache.land(self.lead.take(), loaded).0
+    }
 }
 
 impl<K: Eq + Hash + Clone, V: Clone, S: BuildHasher> Cache<K, V, S> {
@@ -64,7 +90,7 @@ impl<K: Eq + Hash + Clone, V: Clone, S: BuildHasher> Cache<K, V, S> {
             let (mut leads, mut seats) = (Vec::new(), Vec::new());
             for place in missing.drain(..) {
                 match self.enter(self.hash(keys[place]), keys[place]) {
-                    Entered::Leading(lead) => leads.push(At { place, what: lead }),
+                    Entered::Leading(lead) => leads.push(At { place, what: Led::new(lead) }),
                     Entered::Waiting(seat) => seats.push(At { place, what: seat }),
                 }
             }
@@ -76,10 +102,10 @@ impl<K: Eq + Hash + Clone, V: Clone, S: BuildHasher> Cache<K, V, S> {
                         values[place] = Some(Arc::unwrap_or_clone(value));
                     }
                     Some(Turn::Lead(baton)) => {
-                        let mut passed_on = vec![At { place, what: seat.lead(baton) }];
+                        let mut passed_on = vec![At { place, what: Led::new(seat.lead(baton)) }];
                         seats.retain_mut(|At { place, what: seat }| match seat.glance() {
                             Turn::Lead(baton) => {
-                                passed_on.push(At { place: *place, what: seat.lead(baton) });
+                                passed_on.push(At { place: *place, what: Led::new(seat.lead(baton)) });
                                 false
                             }
                             _ => true,
@@ -99,7 +125,7 @@ impl<K: Eq + Hash + Clone, V: Clone, S: BuildHasher> Cache<K, V, S> {
     /// Runs the loader for the flights that this call leads, if there are any, and lands them.
     fn load_all<E, L>(
         &self,
-        leads: Vec<At<Leading<'_, K, V, S>>>,
+        leads: Vec<At<Led<'_, K, V, S>>>,
         values: &mut [Option<V>],
         options: &LoadOptions<E>,
         load: &mut impl FnMut(&[K]) -> Result<L, E>,
@@ -109,7 +135,7 @@ impl<K: Eq + Hash + Clone, V: Clone, S: BuildHasher> Cache<K, V, S> {
     {
         let mut absent = Vec::new();
         for At { place, what: lead } in leads {
-            match lead.or_found(|_| true) {
+            match lead.or_found() {
                 Ok(value) => values[place] = Some(value),
                 Err(lead) => absent.push(At { place, what: lead }),
             }
@@ -117,22 +143,21 @@ impl<K: Eq + Hash + Clone, V: Clone, S: BuildHasher> Cache<K, V, S> {
         if absent.is_empty() {
             return Ok(());
         }
-        let keys: Vec<K> = absent.iter().map(|lead| lead.what.key().clone()).collect();
+        let keys: Vec<K> = absent.iter().map(|led| led.what.lead.key().clone()).collect();
         // The answer may be made while it is read.
-        let answer =
-            || -> Result<Vec<Loaded<V>>, E> { Ok(load(&keys)?.into_iter().map(Into::into).collect()) };
-        match run(absent.iter().map(|lead| &*lead.what), answer) {
+        let answer = load(&keys).map(|made| made.into_iter().map(Into::into).collect::<Vec<Loaded<V>>>());
+        match answer {
             Ok(loaded) => {
                 if loaded.len() != absent.len() {
                     return Err(LoadError::Count { asked: absent.len(), given: loaded.len() });
                 }
-                for (At { place, what: mut lead }, loaded) in absent.into_iter().zip(loaded) {
-                    values[place] = Some(self.land(lead.take(), loaded).0);
+                for (At { place, what: led }, loaded) in absent.into_iter().zip(loaded) {
+                    values[place] = Some(led.land(self, loaded));
                 }
                 Ok(())
             }
             Err(error) => {
-                absent.into_iter().for_each(|lead| lead.what.fail(&error, options));
+                absent.into_iter().for_each(|led| led.what.lead.fail(&error, options));
                 Err(LoadError::Failed(error))
             }
         }
@@ -155,10 +180,4 @@ impl<K: Eq + Hash + Clone, V: Clone, S: BuildHasher> Cache<K, V, S> {
             turn => Ok(turn),
         }
     }
-}
-
-/// Runs a loader of many keys.
-fn run<'l, K: 'l, V: 'l, R>(leads: impl Iterator<Item = &'l Lead<K, V>>, load: impl FnOnce() -> R) -> R {
-    let _running: Vec<_> = leads.map(Running::new).collect();
-    load()
 }

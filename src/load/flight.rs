@@ -36,6 +36,9 @@ use std::time::Duration;
 /// How long a leader that was woken may take until it runs.
 const TIME_TO_RUN: Duration = Duration::from_millis(50);
 
+/// The same, where nobody waits for it: it renews what others read meanwhile, and may do so late. But if it never does, nobody would.
+const TIME_TO_RENEW: Duration = Duration::from_secs(10);
+
 /// An error that those who wait may share.
 pub(crate) type Shared = Arc<dyn Any + Send + Sync>;
 
@@ -55,6 +58,8 @@ struct Lead {
     /// The thread that runs the loader at this moment.
     runs_on: Option<ThreadNumber>,
     patience: Patience,
+    /// When one who only asks leads in the place of a leader that was woken.
+    lost: Moment,
 }
 
 /// How long the others wait for a leader before one of them leads in its place.
@@ -76,16 +81,17 @@ impl Patience {
             Patience::Woken(end) | Patience::Leased(_, end) => end,
         }
     }
-
-    /// From now on.
-    fn woken() -> Self {
-        Patience::Woken(Moment::after(TIME_TO_RUN))
-    }
 }
 
 impl Lead {
     fn new(number: u64) -> Self {
-        Lead { number, runs_on: None, patience: Patience::Endless }
+        Lead { number, runs_on: None, patience: Patience::Endless, lost: Moment::NEVER }
+    }
+
+    /// It is to run, from now on.
+    fn wake(&mut self) {
+        self.patience = Patience::Woken(Moment::after(TIME_TO_RUN));
+        self.lost = Moment::after(TIME_TO_RENEW);
     }
 
     /// Is it to be waited for?
@@ -209,7 +215,7 @@ impl<V> Flight<V> {
         me: ThreadNumber,
         now: Moment,
     ) -> (Turn<V>, Spent) {
-        let (fresh, process) = (waker.cloned(), sync::process());
+        let (fresh, process, waits) = (waker.cloned(), sync::process(), waker.is_some());
         let mut state = self.state.lock();
         let orphaned = state.follow_process(process);
         let turn = match &state.phase {
@@ -218,8 +224,10 @@ impl<V> Flight<V> {
             Phase::Gone => Turn::Gone,
             Phase::Led(lead) if lead.runs_on == Some(me) => Turn::Own,
             Phase::Led(lead) if !orphaned && lead.is_there(now) => Turn::Wait(lead.patience),
-            // Who has not waited yet goes behind a task that is only late.
-            Phase::Led(Lead { patience: late @ Patience::Woken(_), .. }) if !orphaned && ticket.is_none() => {
+            // Who has not waited yet goes behind a task that is only late; who will not wait, for a while.
+            Phase::Led(Lead { patience: late @ Patience::Woken(_), lost, .. })
+                if !orphaned && ticket.is_none() && (waits || !lost.has_come(now)) =>
+            {
                 Turn::Wait(*late)
             }
             Phase::Led(_) | Phase::Vacant if state.superseded && !orphaned => {
@@ -272,14 +280,14 @@ impl<V> Flight<V> {
         self.state.lock().waiting.len()
     }
 
-    /// The leader's loader runs on this thread, or on none for now; what it ran is what it was woken for.
-    pub(crate) fn runs_on(&self, number: u64, thread: Option<ThreadNumber>) {
-        if let Some(lead) = self.state.lock().lead(number) {
-            lead.runs_on = thread;
-            if thread.is_none() && matches!(lead.patience, Patience::Woken(_)) {
-                lead.patience = Patience::woken();
-            }
+    /// The leader's loader runs on this thread, or on none for now; what it ran is what it was woken for. Where it ran before.
+    pub(crate) fn runs_on(&self, number: u64, thread: Option<ThreadNumber>) -> Option<ThreadNumber> {
+        let mut state = self.state.lock();
+        let lead = state.lead(number)?;
+        if thread.is_none() && matches!(lead.patience, Patience::Woken(_)) {
+            lead.wake();
         }
+        std::mem::replace(&mut lead.runs_on, thread)
     }
 
     /// The leader goes on: whoever waits for it is patient again. False if another has taken over.
@@ -294,7 +302,7 @@ impl<V> Flight<V> {
     pub(crate) fn woken(&self, number: u64) -> Option<Waker> {
         let mut state = self.state.lock();
         match state.lead(number) {
-            Some(lead) if lead.patience == Patience::Endless => lead.patience = Patience::woken(),
+            Some(lead) if lead.patience == Patience::Endless => lead.wake(),
             _ => return None,
         }
         state.next_waker()
@@ -364,7 +372,8 @@ pub(crate) fn wake_all(wakers: impl Iterator<Item = Waker>) {
     for_all(wakers, Waker::wake);
 }
 
-/// Does it to all of them, though it should panic with one: then the panic goes on at the end.
+/// Does it to all of them, though it should panic with one: then the panic goes on at the end, unless the thread unwinds already, as
+/// with a leader whose loader has panicked. (Two at once would end the process.)
 pub(crate) fn for_all<T>(all: impl Iterator<Item = T>, act: impl Fn(T)) {
     let mut panicked = None;
     for one in all {
@@ -372,7 +381,9 @@ pub(crate) fn for_all<T>(all: impl Iterator<Item = T>, act: impl Fn(T)) {
             panicked = Some(panic);
         }
     }
-    if let Some(panic) = panicked {
+    if let Some(panic) = panicked
+        && !std::thread::panicking()
+    {
         resume_unwind(panic);
     }
 }
@@ -523,6 +534,17 @@ mod tests {
         assert!(!told.gone);
         told.tell();
         assert!(next.0.load(crate::sync::atomic::Ordering::Relaxed));
+    }
+
+    #[test]
+    fn g22_who_only_asks_leads_in_the_place_of_a_leader_that_does_not_come_to_renew() {
+        let flight = Flight::<u32>::new();
+        let glance = |now| flight.poll(&mut None, None, this_thread(), now).0;
+        assert!(matches!(glance(Moment::after(2 * TIME_TO_RENEW)), Turn::Wait(_)), "it runs");
+        assert!(flight.woken(FIRST).is_none(), "nobody waits");
+        assert!(matches!(glance(Moment::after(2 * TIME_TO_RUN)), Turn::Wait(_)), "it may be late");
+        let Turn::Lead(second) = glance(Moment::after(TIME_TO_RENEW)) else { panic!("it is lost") };
+        assert!(flight.is_led_by(second.number) && !flight.goes_on(FIRST));
     }
 
     #[test]

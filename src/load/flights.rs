@@ -145,7 +145,13 @@ impl<K, V> Flights<K, V> {
 
     pub(crate) fn count_load(&self, nanos: u64) {
         self.tally.loads.fetch_add(1, Ordering::Relaxed);
-        self.tally.nanos.fetch_add(nanos, Ordering::Relaxed);
+        self.add_time(nanos);
+    }
+
+    fn add_time(&self, nanos: u64) {
+        let longer = |all: u64| Some(all.saturating_add(nanos));
+        // Cannot fail: the closure always answers.
+        let _ = self.tally.nanos.fetch_update(Ordering::Relaxed, Ordering::Relaxed, longer);
     }
 
     /// What a load takes on the average, in nanoseconds, and a number from above 0 to 1.
@@ -161,7 +167,7 @@ impl<K, V> Flights<K, V> {
 
     pub(crate) fn count_failure(&self, nanos: u64) {
         self.tally.failed.fetch_add(1, Ordering::Relaxed);
-        self.tally.nanos.fetch_add(nanos, Ordering::Relaxed);
+        self.add_time(nanos);
     }
 
     pub(crate) fn count_wait(&self) {

@@ -10,9 +10,10 @@
 //! whose consumer waits for the same key. So the loader is not polled with its task's waker but with an [`Attendant`], which
 //! wakes the task, and also the first of those who wait. If the leader does not run within 50 ms of that, one who waits
 //! leads in its place. A thread that waits sleeps until then; a task has itself polled again and again, which is rare and
-//! short: mostly the leader runs at once.
+//! short: mostly the leader runs at once. It is one that is woken and not all, as a loader may wake its task often: if that one is
+//! not polled any more either, the others wait for the next call of the key, or for a thread among them, which looks every second.
 
-use super::flight::{Patience, Turn, wake_all};
+use super::flight::{Patience, Turn, for_all};
 use super::flights::Loading;
 use super::lead::Lead;
 use super::leading::{Entered, Leading, Seat};
@@ -43,7 +44,8 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Wake for Attendant<K, V
     fn wake_by_ref(self: &Arc<Self>) {
         // Noted first: a leader that runs at once is not to be noted afterwards.
         let first = self.loading.upgrade().and_then(|loading| loading.flight.woken(self.number));
-        wake_all(std::iter::once(self.task.clone()).chain(first));
+        let both = std::iter::once(Err(&self.task)).chain(first.map(Ok));
+        for_all(both, |waker| waker.map_or_else(Waker::wake_by_ref, Waker::wake));
     }
 }
 

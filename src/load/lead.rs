@@ -3,7 +3,7 @@
 use super::flights::Loading;
 use crate::hash::Hash as Bits;
 use crate::shard::Stamp;
-use crate::sync::{self, Arc};
+use crate::sync::{self, Arc, ThreadNumber};
 
 /// See the module's head.
 #[derive(Debug)]
@@ -31,21 +31,22 @@ impl<K, V> Lead<K, V> {
     }
 }
 
-/// While it is there the loader, or what else of the user's belongs to the load, runs on this thread.
+/// While it is there the loader, or what else of the user's belongs to the load, runs on this thread. One may be within another.
 pub(crate) struct Running<K, V> {
     loading: Arc<Loading<K, V>>,
     number: u64,
+    before: Option<ThreadNumber>,
 }
 
 impl<K, V> Running<K, V> {
     pub(crate) fn new(lead: &Lead<K, V>) -> Self {
-        lead.loading.flight.runs_on(lead.number, Some(sync::this_thread()));
-        Running { loading: lead.loading.clone(), number: lead.number }
+        let before = lead.loading.flight.runs_on(lead.number, Some(sync::this_thread()));
+        Running { loading: lead.loading.clone(), number: lead.number, before }
     }
 }
 
 impl<K, V> Drop for Running<K, V> {
     fn drop(&mut self) {
-        self.loading.flight.runs_on(self.number, None);
+        self.loading.flight.runs_on(self.number, self.before);
     }
 }

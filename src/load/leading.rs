@@ -68,15 +68,16 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         V: Clone,
     {
         let (store, mut lead) = (&self.inner.store, Leading::new(self, lead));
+        // Code of the user's from here on, that may ask for this very key.
+        let running = Running::new(&lead);
         store.flights.count_load(self.since(lead.started));
+        lead.made = true;
         let Loaded { value, options } = loaded;
         let Ok(group) = store.tags.join(&options.tags, lead.since) else {
             store.flights.count_stale();
             self.pass_on(lead.take());
             return (value, Done::Kept(None));
         };
-        // Code of the user's, that may ask for this very key.
-        let running = Running::new(&lead);
         let pair = (lead.loading.key.clone(), value.clone());
         let done = self.writer().publish(lead.hash, pair, &options, &group, lead.stamp);
         drop(running);
@@ -170,11 +171,13 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
 pub(crate) struct Leading<'c, K: Eq + Hash, V, S: BuildHasher> {
     cache: &'c Cache<K, V, S>,
     lead: Option<Lead<K, V>>,
+    /// The loader has made a value, and that is counted.
+    made: bool,
 }
 
 impl<'c, K: Eq + Hash, V, S: BuildHasher> Leading<'c, K, V, S> {
     pub(super) fn new(cache: &'c Cache<K, V, S>, lead: Lead<K, V>) -> Self {
-        Leading { cache, lead: Some(lead) }
+        Leading { cache, lead: Some(lead), made: false }
     }
 
     pub(super) fn take(&mut self) -> Lead<K, V> {
@@ -214,7 +217,8 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Leading<'c, K, V, S> {
 
     /// Ends with an error, which those who wait get if it is shared.
     pub(super) fn fail<E>(self, error: &E, options: &LoadOptions<E>) {
-        if let Some(shared) = options.share(error) {
+        let shared = self.run(|| options.share(error));
+        if let Some(shared) = shared {
             self.cache.fail(self, shared);
         }
     }
@@ -233,8 +237,10 @@ impl<K: Eq + Hash, V, S: BuildHasher> Deref for Leading<'_, K, V, S> {
 
 impl<K: Eq + Hash, V, S: BuildHasher> Drop for Leading<'_, K, V, S> {
     fn drop(&mut self) {
-        if let Some(lead) = self.lead.take() {
-            self.cache.give_up(lead);
+        match self.lead.take() {
+            Some(lead) if self.made => self.cache.pass_on(lead),
+            Some(lead) => self.cache.give_up(lead),
+            None => {}
         }
     }
 }

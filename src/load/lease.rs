@@ -70,12 +70,13 @@ pub enum Acquired<V> {
     OwnKey,
 }
 
-/// What became of a value brought by [`Cache::complete`]. Whoever waited for it got it, unless the lease was over.
+/// What became of a value brought by [`Cache::complete`]. Whoever waited for it got it, unless the lease was over, or one of its
+/// tags was invalidated: then one of them is to load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Completed<V> {
     /// It is in the cache.
     Stored,
-    /// Its key was written or removed since the load began, so it is not in the cache (G20).
+    /// Its key was written or removed, or one of its tags invalidated, since the load began, so it is not in the cache (G20).
     Overtaken(V),
     /// It weighs more than the capacity. A previous value is gone.
     Refused(V),
@@ -248,6 +249,10 @@ impl<K: Eq + Hash + Clone, V: Clone, S: BuildHasher> Cache<K, V, S> {
 
     /// Waits for the load that a ticket was given for; without a timeout as long as it takes. Blocks the thread; with a timeout
     /// of zero it only looks.
+    ///
+    /// What the load brings is had as it was brought, though the cache did not keep it, or it has expired or was removed by the time
+    /// of this call: the wait began with [`acquire`](Self::acquire). A ticket that another thread gives back meanwhile is good again
+    /// when the time to wait is over.
     ///
     /// ```
     /// use std::time::Duration;

@@ -114,9 +114,9 @@ where
     S: BuildHasher + Send + Sync + 'static,
 {
     /// As [`load`](Self::load), but nobody waits for a refresh: the call that finds a value due returns the old one, and hands
-    /// the work to `spawn`, which may run it on another thread, now or later, or drop it: then the next call tries again. What
-    /// is missing is loaded here; also if it goes while its refresh has not begun, after 50 ms. An error of a refresh is
-    /// counted and told to nobody.
+    /// the work to `spawn`, which may run it on another thread, now or later, or drop it: then the next call tries again, as does
+    /// one that comes ten seconds later while it has not begun. What is missing is loaded here; also if it goes while its refresh
+    /// has not begun, after 50 ms. An error of a refresh is counted and told to nobody.
     ///
     /// ```
     /// use std::time::Duration;

@@ -337,6 +337,20 @@ fn g07_a_read_that_ends_the_entry_is_its_last() {
 }
 
 #[test]
+fn g25_g29_a_read_whose_rule_panics_is_counted() {
+    struct Fails;
+    impl Expiry<u32, u32> for Fails {
+        fn after_read(&self, _: &u32, _: &u32, _: Option<Duration>) -> Lifetime {
+            panic!("rule")
+        }
+    }
+    let (cache, _) = timed(small().expiry(Fails));
+    cache.insert(7, 70);
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| cache.get(&7))).is_err());
+    assert_eq!((cache.stats().hits, cache.stats().misses, cache.peek(&7)), (1, 0, Some(70)));
+}
+
+#[test]
 fn g07_a_read_gives_a_lifetime_to_an_entry_that_had_none() {
     let told = Told::default();
     told.answer(Lifetime::Default, Lifetime::Default, after(3));

@@ -154,6 +154,20 @@ fn g06_g07_a_call_acts_at_the_time_at_which_it_found_the_entry_alive() {
 }
 
 #[test]
+fn g09_the_time_is_asked_for_no_more_often_than_is_stated() {
+    for (name, deed) in DEEDS {
+        let ticker = Stepping::default();
+        let builder = small().ticker(ticker.clone()).time_to_live(Duration::from_secs(1));
+        let cache: Checked<u32, u32> = checked(builder);
+        cache.insert(7, 70);
+        ticker.set(10_000);
+        assert!(deed(&cache), "{name}");
+        let readings = ticker.set(10_000);
+        assert!((1..=3).contains(&readings), "{name}: {readings}");
+    }
+}
+
+#[test]
 fn g07_a_rule_is_told_what_remains_at_the_time_at_which_the_read_found_the_entry() {
     let (ticker, told) = (Stepping::default(), Told::default());
     told.answer(after(1), Lifetime::Default, Lifetime::After(ns(500)));
