@@ -331,6 +331,17 @@ impl<K, V> Store<K, V> {
         outcome
     }
 
+    /// Takes away an entry that a search found dead, if it is there. Nobody asked for it, so what is being loaded for its key stays good.
+    pub(crate) fn unlink_dead(&self, number: usize, found: Found<'_, K, V>, rest: &mut Rest<'_, K, V>) {
+        let mut room = self.budget.room();
+        let mut locked = self.lock(number);
+        let sighting = Sighting { index: Some(found.index), ..Sighting::default() };
+        if let Located::Here(place) = locked.locate(found.entry.hash, &sighting) {
+            locked.unlink(found.index, Some(place), Cause::Expired, &mut room);
+        }
+        rest.leave(number, locked);
+    }
+
     /// A load of a key of this hash begins, and must [`end`](Self::end_load).
     pub(crate) fn begin_load(&self, hash: Hash) -> Stamp {
         self.lock(self.shard_of(hash)).begin_load(hash)
