@@ -206,7 +206,8 @@ impl<K, V> Store<K, V> {
         loop {
             // Asked in each round: the capacity may have become smaller.
             if draft.weight > self.budget.capacity() {
-                if draft.stamp.is_some_and(|stamp| !self.load_stands(hash, stamp)) {
+                let stands = |stamp| self.load_stands(hash, stamp) && tags::is_current(draft.group);
+                if !draft.stamp.is_none_or(stands) {
                     return Ok(Put::Stale);
                 }
                 self.unlink(hash, sighting, cause(was_live, Cause::Replaced), true, rest)?;
