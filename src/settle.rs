@@ -273,23 +273,30 @@ impl<'s, K, V> Rest<'s, K, V> {
         false
     }
 
-    /// Tells what may be told; garbage that this made due.
+    /// Tells what may be told, unless this thread is doing so further up the stack; garbage that is due then.
     fn tell(&self, shard: usize) -> Option<Batch> {
         let listener = self.store.listener.as_ref()?;
-        loop {
-            let mut locked = self.store.lock(shard);
-            let Some(notice) = locked.begin_notice() else {
-                // What is blocked was looked at once; looking again and again would wait for the reader.
-                return locked.finish(if self.all { Due::Fresh } else { Due::ByLimits });
-            };
+        // What is blocked was looked at once; looking again and again would wait for the reader.
+        let due = if self.all { Due::Fresh } else { Due::ByLimits };
+        let mut locked = self.store.lock(shard);
+        if !locked.begin_telling() {
+            return locked.finish_again(due);
+        }
+        let teller = Teller { store: self.store, shard };
+        while let Some(notice) = locked.begin_notice() {
             drop(locked);
-            let _telling = Telling { store: self.store, shard, notice };
+            let telling = Telling { store: self.store, shard, notice };
             // SAFETY: H1: an entry in the notices is retired after it was told.
             #[allow(unsafe_code)]
             let entry = unsafe { self.store.shards[shard].entry(notice.index) };
             entry.track.read();
             listener(&entry.key, &entry.value, notice.cause);
+            drop(telling);
+            locked = self.store.lock(shard);
         }
+        locked.end_telling();
+        std::mem::forget(teller);
+        locked.finish_again(due)
     }
 }
 
@@ -316,6 +323,18 @@ fn recycle<K, V>(store: &Store<K, V>, shard: usize, horizon: &Horizon, entries: 
                 locked.hold((tag, index));
             }
         }
+    }
+}
+
+/// A thread that is telling, for the case that the listener panics.
+struct Teller<'s, K, V> {
+    store: &'s Store<K, V>,
+    shard: usize,
+}
+
+impl<K, V> Drop for Teller<'_, K, V> {
+    fn drop(&mut self) {
+        self.store.lock(self.shard).end_telling();
     }
 }
 

@@ -403,6 +403,20 @@ impl<K, V> Locked<'_, K, V> {
         self.is_due(due).then(|| self.write.garbage.take())
     }
 
+    /// As [`finish`](Self::finish), when what readers hold up was looked at already.
+    pub(crate) fn finish_again(mut self, due: Due) -> Option<Batch> {
+        self.write.garbage.is_due(due).then(|| self.write.garbage.take())
+    }
+
+    /// The thread begins to tell, unless it is doing so already.
+    pub(crate) fn begin_telling(&mut self) -> bool {
+        self.write.notices.begin_telling()
+    }
+
+    pub(crate) fn end_telling(&mut self) {
+        self.write.notices.end_telling();
+    }
+
     /// The next notice to tell.
     pub(crate) fn begin_notice(&mut self) -> Option<Notice> {
         self.write.notices.begin()
