@@ -238,8 +238,12 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
                 // SAFETY: the contract of `new`.
                 let (added, gone) = unsafe { store.add_absent(hash, &draft, offer, outermost, &mut rest) };
                 drop(gone);
+                if let Ok(put) = added {
+                    let done = writer.afterwards(&mut rest, hash, (put, draft.weight), offer.take());
+                    return Ok(Some(done));
+                }
                 rest.settle();
-                Ok(added.ok().map(|put| writer.afterwards(hash, (put, draft.weight), offer.take())))
+                Ok(None)
             }
             Some((index, false)) if over && outermost => {
                 Ok(self.overwrite(hash, index, offer, &draft).then_some(Done::Replaced))

@@ -18,6 +18,7 @@ use crate::tags::Group;
 use equivalent::Equivalent;
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Why an offer is there.
 const KEPT: &str = "a pair is offered until it is published";
@@ -132,10 +133,10 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
         let draft = self.draft(&key, &value, &Wish { plain, group, stamp: None });
         let mut offer = Some((key, value));
         let added = inner.store.add(hash, &draft, &mut offer, &mut rest);
-        rest.settle();
         match added {
-            Ok(put) => self.afterwards(hash, (put, draft.weight), offer),
+            Ok(put) => self.afterwards(&mut rest, hash, (put, draft.weight), offer),
             Err(Changed) => {
+                rest.settle();
                 // The pair is the same, so is its weight: the weigher is not asked again.
                 plain.weight = Some(draft.weight);
                 self.put_hashed(hash, offer, &Wish { plain, group, stamp: None }, |_| true)
@@ -245,11 +246,11 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
                 }
             }
         };
+        if let Ok(Some(put)) = put {
+            return Ok(self.afterwards(&mut rest, hash, put, offer));
+        }
         rest.settle();
-        Ok(match put? {
-            None => Done::Kept(offer),
-            Some(put) => self.afterwards(hash, put, offer),
-        })
+        put.map(|_| Done::Kept(offer))
     }
 
     /// Does what `decide` says about what is there; it is asked again when that has changed.
@@ -295,10 +296,12 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
                 }
             }
         };
-        rest.settle();
         match done {
-            Err(done) => done,
-            Ok(put) => self.afterwards(hash, put, offer),
+            Err(done) => {
+                rest.settle();
+                done
+            }
+            Ok(put) => self.afterwards(&mut rest, hash, put, offer),
         }
     }
 
@@ -408,26 +411,41 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
         (terms.deadline(inner.span, now), now)
     }
 
-    /// When nothing is owed any more: the shadows see a miss, the listener a refusal.
+    /// Settles; and when nothing is owed any more, the listener is told of a refusal, or the shadows see a miss.
     #[inline]
-    pub(crate) fn afterwards(&self, hash: Bits, (put, weight): (Put, u64), offer: Offer<K, V>) -> Done<K, V> {
-        let store = &self.cache.inner.store;
+    pub(crate) fn afterwards(
+        &self,
+        rest: &mut Rest<'_, K, V>,
+        hash: Bits,
+        (put, weight): (Put, u64),
+        offer: Offer<K, V>,
+    ) -> Done<K, V> {
+        if let (Put::Refused, Some((key, value))) = (put, &offer) {
+            self.settle_refused(rest, key, value);
+        } else {
+            rest.settle();
+        }
         match (put, offer) {
             (Put::Replaced, _) => Done::Replaced,
             (Put::Stale, offer) => Done::Kept(offer),
-            (Put::Refused, Some((key, value))) => {
-                if let Some(listener) = &store.listener {
-                    listener(&key, &value, Cause::Refused);
-                }
-                Done::Refused(key, value, weight)
-            }
+            (Put::Refused, Some((key, value))) => Done::Refused(key, value, weight),
             (Put::Added | Put::Refused, _) => {
-                if store.adapt.samples(hash) {
+                if self.cache.inner.store.adapt.samples(hash) {
                     self.miss(hash);
                 }
                 Done::Added
             }
         }
+    }
+
+    /// Settles, and tells the listener of a refusal, though something else that was due panicked: no later call has the pair.
+    #[cold]
+    fn settle_refused(&self, rest: &mut Rest<'_, K, V>, key: &K, value: &V) {
+        let settled = catch_unwind(AssertUnwindSafe(|| rest.settle()));
+        if let Some(listener) = &self.cache.inner.store.listener {
+            listener(key, value, Cause::Refused);
+        }
+        settled.unwrap_or_else(|panic| resume_unwind(panic));
     }
 
     /// A sampled key was not there and is now.

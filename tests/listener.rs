@@ -7,6 +7,7 @@ mod common;
 use common::{Rng, checked, finishes};
 use pinyon::{Cache, Cause, Compute, InsertOptions, Inserted, ManualTicker};
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
@@ -411,6 +412,25 @@ fn g24_g26_tellings_do_not_pile_up_on_the_stack_of_a_listener_that_writes() {
         assert_eq!(told.load(Ordering::Relaxed), 2 * MANY);
         assert_eq!((cache.stats().expired, cache.stats().removed, cache.len()), (MANY, MANY, 0));
     });
+}
+
+#[test]
+fn g25_g26_a_refusal_is_told_though_the_listener_panics_at_what_it_took_along() {
+    let (notes, listener) = notes();
+    let builder = Cache::builder().capacity_weight(10).weigher(|_, value: &u64| *value);
+    let cache = checked(builder.shards(1).listener(move |key: &u64, value: &u64, cause| {
+        listener(key, value, cause);
+        assert_ne!(cause, Cause::Replaced, "the panic of a test");
+    }));
+    type Write = fn(&Cache<u64, u64>);
+    let ways: [Write; 2] =
+        [|cache| drop(cache.insert(1, 50)), |cache| drop(cache.compute(1, |_| Compute::Put(50)))];
+    for write in ways {
+        assert!(cache.insert(1, 5).is_stored());
+        assert!(catch_unwind(AssertUnwindSafe(|| write(&cache))).is_err());
+        assert_eq!(told(&notes), [(1, 5, Cause::Replaced), (1, 50, Cause::Refused)]);
+    }
+    assert_eq!((cache.stats().refused, cache.stats().replaced, cache.len()), (2, 2, 0));
 }
 
 /// When its thread ends, it writes to a cache with a listener.
