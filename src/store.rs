@@ -502,6 +502,11 @@ impl<K, V> Store<K, V> {
                 done.expired += locked.tally().expired - before;
                 let more = locked.is_growing() || locked.has_due(now) || locked.is_sweeping();
                 rest.leave(shard, locked);
+                if company == Company::Alone {
+                    // A drop that writes drops what else is due within itself: so that is little.
+                    room.release();
+                    rest.settle();
+                }
                 growing = more && done.steps < budget;
                 done.done &= growing || !more;
             }
