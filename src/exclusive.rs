@@ -271,8 +271,11 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
         });
         rest.leave(number, locked);
         drop(room);
+        let written = old.is_some();
+        // Before what else is due: dropped while that unwinds, it might panic too.
+        drop(old);
         rest.settle();
-        old.is_some()
+        written
     }
 
     /// As [`Cache::insert_if_absent`].

@@ -17,7 +17,7 @@ use crate::listener::Cause;
 use crate::reclaim::Pin;
 use crate::settle::Rest;
 use crate::shard::{Entry, Found, Inside, Sighting};
-use crate::store::{By, Company, Store, cause};
+use crate::store::{Company, Store};
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::ptr::NonNull;
@@ -250,15 +250,17 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
             let Some((shard, found)) = cursor.next(self, inside) else { return removed };
             let dead = found.iter().filter(|found| !is_live(store, shard, **found));
             for &found in dead.chain(&live(store, shard, &found)) {
-                let live = is_live(store, shard, found);
-                if live && keep(&found.entry.key, &found.entry.value) {
+                if !is_live(store, shard, found) {
+                    store.unlink_dead(shard, found, &mut rest);
+                    continue;
+                }
+                if keep(&found.entry.key, &found.entry.value) {
                     continue;
                 }
                 let sighting = Sighting { index: Some(found.index), ..Sighting::default() };
-                // What is dead goes as it does with any write: what is being loaded in its place is none the older for it.
-                let (reason, by) = (cause(live, Cause::Removed), if live { By::Removal } else { By::Itself });
-                let gone = store.unlink_in(shard, found.entry.hash, &sighting, reason, by, &mut rest);
-                removed += usize::from(live && gone.is_ok_and(|gone| gone));
+                let (place, cause) = (found.entry.hash, Cause::Removed);
+                let gone = store.unlink_in(shard, place, &sighting, cause, false, &mut rest);
+                removed += usize::from(gone.is_ok_and(|gone| gone));
             }
             drop(pin);
             rest.settle();

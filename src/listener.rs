@@ -14,6 +14,9 @@
 //! next, by whoever comes. So no thread waits for a listener, and no two calls for one key overlap. Keys are told
 //! apart by their 32 bits of hash, which may delay a stranger's notice and never reorders.
 //!
+//! A listener that writes to the cache tells nothing of the shard that it is being told of: the loop that called it does, when it comes
+//! back. So however many notices there are, a thread's stack holds one telling for each shard at most.
+//!
 //! The order of one key is kept because what stands in a line was queued before all of its hash that is still in the
 //! queue, and what is in `next` before all that is in its line.
 //!
@@ -24,7 +27,7 @@
 //! Two short locks per notice, and O(1) under them, amortised: a notice goes into the queue, a line and `next` once each at
 //! most, however slow a listener is and however long the line behind it. Without a listener, nothing.
 
-use crate::sync::Arc;
+use crate::sync::{self, Arc, ThreadNumber};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -84,9 +87,26 @@ pub(crate) struct Notices {
     next: VecDeque<Notice>,
     /// A line, often empty, for each hash that is being told of or has a notice in `next`.
     lines: HashMap<u32, VecDeque<Notice>>,
+    /// Threads that are telling.
+    tellers: Vec<ThreadNumber>,
 }
 
 impl Notices {
+    /// The calling thread begins to tell, and must [`end`](Self::end_telling). False if it is telling already, further up the stack.
+    pub(crate) fn begin_telling(&mut self) -> bool {
+        let own = sync::this_thread();
+        let begins = !self.tellers.contains(&own);
+        if begins {
+            self.tellers.push(own);
+        }
+        begins
+    }
+
+    pub(crate) fn end_telling(&mut self) {
+        let own = sync::this_thread();
+        self.tellers.retain(|teller| *teller != own);
+    }
+
     pub(crate) fn push(&mut self, notice: Notice) {
         self.queue.push_back(notice);
     }

@@ -493,6 +493,17 @@ impl Horizon {
     }
 }
 
+/// Has everybody left who may see the batch? Asked without a barrier, and therefore only a hint: nothing may be freed for it.
+pub(crate) fn seems_passed(tag: Tag) -> bool {
+    readers().map(|reader| reader.epoch.load(Ordering::Relaxed)).all(|epoch| epoch == IDLE || epoch > tag.0)
+}
+
+/// Does anybody protect the thing at `address`? A hint, too.
+pub(crate) fn seems_held(address: usize) -> bool {
+    let holds = |reader: &Reader| reader.hazards.iter().any(|held| held.load(Ordering::Relaxed) == address);
+    readers().any(holds)
+}
+
 /// What is known already: as [`horizon`], without a barrier, and it speaks only of what was sealed before the last one of the
 /// process was taken. O(threads).
 pub(crate) fn latest() -> Horizon {

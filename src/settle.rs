@@ -14,7 +14,7 @@
 
 use crate::listener::Notice;
 use crate::reclaim::{self, Horizon, Tag};
-use crate::shard::{Batch, Due, Entry, HeldUp, Locked};
+use crate::shard::{Batch, Due, Entry, HeldUp, Locked, Ready};
 use crate::store::{Company, Store};
 use crate::sync;
 use crate::sync::atomic::Ordering;
@@ -24,6 +24,9 @@ use std::mem::ManuallyDrop;
 /// is above its budget for it, by a nap; ten to twenty milliseconds in all.
 const YIELDS: usize = 32;
 const NAPS: usize = 100;
+
+/// Rows that are given back while the lock is held once.
+const RETURNED: usize = 256;
 
 /// No shard.
 const NONE: usize = usize::MAX;
@@ -208,27 +211,9 @@ impl<'s, K, V> Rest<'s, K, V> {
                 (false, true) => reclaim::horizon(),
                 (false, false) => reclaim::latest(),
             };
-            let mut locked = self.store.lock(shard);
-            let mut ready = locked.sort(tag, batch.take().unwrap_or_default(), &horizon);
-            let again = !alone && !urgent && locked.needs_horizon();
-            let held_up = locked.held_up();
-            if !std::mem::needs_drop::<(K, V)>() {
-                recycle(&mut locked, &horizon, std::mem::take(&mut ready.entries));
-            }
-            drop(locked);
-            drop(ready.tables);
-            let left = ready.entries;
-            if !left.is_empty() {
-                let mut scrap = Scrap {
-                    store: self.store,
-                    shard,
-                    horizon: &horizon,
-                    left,
-                    kept: Vec::new(),
-                    freed: Vec::new(),
-                };
-                scrap.drop_entries();
-            }
+            let (needs_horizon, held_up) =
+                self.free_passed(shard, tag, batch.take().unwrap_or_default(), &horizon);
+            let again = !alone && !urgent && needs_horizon;
             if again {
                 urgent = true;
                 continue;
@@ -243,6 +228,23 @@ impl<'s, K, V> Rest<'s, K, V> {
                 break;
             }
         }
+    }
+
+    /// Frees what the horizon allows, this batch included. Is more sealed than may wait for a horizon of others, and how much is held up?
+    fn free_passed(&self, shard: usize, tag: Tag, batch: Batch, horizon: &Horizon) -> (bool, HeldUp) {
+        let mut locked = self.store.lock(shard);
+        let passed = locked.sort(tag, batch, horizon);
+        let state = (locked.needs_horizon(), locked.held_up());
+        drop(locked);
+        let Ready { entries: left, tables } = passed.open();
+        drop(tables);
+        if !std::mem::needs_drop::<(K, V)>() {
+            recycle(self.store, shard, horizon, &left);
+        } else if !left.is_empty() {
+            let (kept, freed) = (Vec::new(), Vec::new());
+            Scrap { store: self.store, shard, horizon, left, kept, freed }.drop_entries();
+        }
+        state
     }
 
     /// Lets readers run until the one that is in the way has moved: only then is another horizon, with its barrier, worth
@@ -271,23 +273,30 @@ impl<'s, K, V> Rest<'s, K, V> {
         false
     }
 
-    /// Tells what may be told; garbage that this made due.
+    /// Tells what may be told, unless this thread is doing so further up the stack; garbage that is due then.
     fn tell(&self, shard: usize) -> Option<Batch> {
         let listener = self.store.listener.as_ref()?;
-        loop {
-            let mut locked = self.store.lock(shard);
-            let Some(notice) = locked.begin_notice() else {
-                // What is blocked was looked at once; looking again and again would wait for the reader.
-                return locked.finish(if self.all { Due::Fresh } else { Due::ByLimits });
-            };
+        // What is blocked was looked at once; looking again and again would wait for the reader.
+        let due = if self.all { Due::Fresh } else { Due::ByLimits };
+        let mut locked = self.store.lock(shard);
+        if !locked.begin_telling() {
+            return locked.finish_again(due);
+        }
+        let teller = Teller { store: self.store, shard };
+        while let Some(notice) = locked.begin_notice() {
             drop(locked);
-            let _telling = Telling { store: self.store, shard, notice };
+            let telling = Telling { store: self.store, shard, notice };
             // SAFETY: H1: an entry in the notices is retired after it was told.
             #[allow(unsafe_code)]
             let entry = unsafe { self.store.shards[shard].entry(notice.index) };
             entry.track.read();
             listener(&entry.key, &entry.value, notice.cause);
+            drop(telling);
+            locked = self.store.lock(shard);
         }
+        locked.end_telling();
+        std::mem::forget(teller);
+        locked.finish_again(due)
     }
 }
 
@@ -301,16 +310,31 @@ impl<K, V> Drop for Rest<'_, K, V> {
     }
 }
 
-/// Gives rows back whose keys and values need no drop: the lock can stay, as there is no code of the user's to run.
+/// Gives rows back whose keys and values need no drop: under the lock, as there is no code of the user's to run.
 #[allow(unsafe_code)]
-fn recycle<K, V>(locked: &mut Locked<'_, K, V>, horizon: &Horizon, entries: Vec<(Tag, u32)>) {
-    for (tag, index) in entries {
-        if horizon.allows(tag, locked.address(index)) {
-            // SAFETY: H2: the horizon allows it; what the row holds needs no drop.
-            unsafe { locked.recycle(index) };
-        } else {
-            locked.hold((tag, index));
+fn recycle<K, V>(store: &Store<K, V>, shard: usize, horizon: &Horizon, entries: &[(Tag, u32)]) {
+    for step in entries.chunks(RETURNED) {
+        let mut locked = store.lock(shard);
+        for &(tag, index) in step {
+            if horizon.allows(tag, locked.address(index)) {
+                // SAFETY: H2: the horizon allows it; what the row holds needs no drop.
+                unsafe { locked.recycle(index) };
+            } else {
+                locked.hold((tag, index));
+            }
         }
+    }
+}
+
+/// A thread that is telling, for the case that the listener panics.
+struct Teller<'s, K, V> {
+    store: &'s Store<K, V>,
+    shard: usize,
+}
+
+impl<K, V> Drop for Teller<'_, K, V> {
+    fn drop(&mut self) {
+        self.store.lock(self.shard).end_telling();
     }
 }
 
@@ -362,7 +386,11 @@ impl<K, V> Drop for Scrap<'_, K, V> {
         for entry in self.kept.drain(..) {
             locked.hold(entry);
         }
-        for index in self.freed.drain(..) {
+        for (count, &index) in self.freed.iter().enumerate() {
+            if count % RETURNED == RETURNED - 1 {
+                drop(locked);
+                locked = self.store.lock(self.shard);
+            }
             // SAFETY: taken out above, once.
             unsafe { locked.free(index) };
         }

@@ -206,10 +206,11 @@ impl<K, V> Store<K, V> {
         loop {
             // Asked in each round: the capacity may have become smaller.
             if draft.weight > self.budget.capacity() {
-                if draft.stamp.is_some_and(|stamp| !self.load_stands(hash, stamp)) {
+                let stands = |stamp| self.load_stands(hash, stamp) && tags::is_current(draft.group);
+                if !draft.stamp.is_none_or(stands) {
                     return Ok(Put::Stale);
                 }
-                self.unlink(hash, sighting, cause(was_live, Cause::Replaced), By::Refusal, rest)?;
+                self.unlink(hash, sighting, cause(was_live, Cause::Replaced), true, rest)?;
                 return Ok(Put::Refused);
             }
             let mut locked = self.lock(number);
@@ -288,16 +289,17 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// Steps 3 to 5 for a removal. True if there was an entry.
+    /// Steps 3 to 5 for a removal. True if there was an entry. `refused`: in place of it something came
+    /// that is too heavy.
     pub(crate) fn unlink(
         &self,
         hash: Hash,
         sighting: &Sighting,
         cause: Cause,
-        by: By,
+        refused: bool,
         rest: &mut Rest<'_, K, V>,
     ) -> Result<bool, Changed> {
-        self.unlink_in(self.shard_of(hash), hash.place(), sighting, cause, by, rest)
+        self.unlink_in(self.shard_of(hash), hash.place(), sighting, cause, refused, rest)
     }
 
     /// As [`unlink`](Self::unlink), of an entry whose shard and place are known.
@@ -307,7 +309,7 @@ impl<K, V> Store<K, V> {
         place: u32,
         sighting: &Sighting,
         cause: Cause,
-        by: By,
+        refused: bool,
         rest: &mut Rest<'_, K, V>,
     ) -> Result<bool, Changed> {
         let mut room = self.budget.room();
@@ -320,14 +322,25 @@ impl<K, V> Store<K, V> {
             (Located::Absent, _) => Ok(false),
             _ => Err(Changed),
         };
-        if outcome.is_ok() && by != By::Itself {
+        if outcome.is_ok() {
             locked.outdate(place);
-        }
-        if outcome.is_ok() && by == By::Refusal {
-            locked.refuse();
+            if refused {
+                locked.refuse();
+            }
         }
         rest.leave(number, locked);
         outcome
+    }
+
+    /// Takes away an entry that a search found dead, if it is there. Nobody asked for it, so what is being loaded for its key stays good.
+    pub(crate) fn unlink_dead(&self, number: usize, found: Found<'_, K, V>, rest: &mut Rest<'_, K, V>) {
+        let mut room = self.budget.room();
+        let mut locked = self.lock(number);
+        let sighting = Sighting { index: Some(found.index), ..Sighting::default() };
+        if let Located::Here(place) = locked.locate(found.entry.hash, &sighting) {
+            locked.unlink(found.index, Some(place), Cause::Expired, &mut room);
+        }
+        rest.leave(number, locked);
     }
 
     /// A load of a key of this hash begins, and must [`end`](Self::end_load).
@@ -489,6 +502,11 @@ impl<K, V> Store<K, V> {
                 done.expired += locked.tally().expired - before;
                 let more = locked.is_growing() || locked.has_due(now) || locked.is_sweeping();
                 rest.leave(shard, locked);
+                if company == Company::Alone {
+                    // A drop that writes drops what else is due within itself: so that is little.
+                    room.release();
+                    rest.settle();
+                }
                 growing = more && done.steps < budget;
                 done.done &= growing || !more;
             }
@@ -543,17 +561,6 @@ impl<K, V> Store<K, V> {
 /// What was seen is no longer so; search again.
 #[derive(Debug)]
 pub(crate) struct Changed;
-
-/// Who takes an entry away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum By {
-    /// Nobody: its time was over, and a call came upon it.
-    Itself,
-    /// The user, who removes what is under the key.
-    Removal,
-    /// Something that came in place of it and is too heavy.
-    Refusal,
-}
 
 /// Why an entry goes that a write takes away: for the write's own reason, unless it was dead already. (If it was invalidated, the shard
 /// knows.)

@@ -13,7 +13,7 @@ use crate::options::{Compute, InsertOptions, Plain};
 use crate::reclaim::Pin;
 use crate::settle::Rest;
 use crate::shard::{Draft, Found, Inside, Offer, Sighting, Stamp, entry_bytes};
-use crate::store::{Again, By, Changed, Company, Put, cause};
+use crate::store::{Again, Changed, Company, Put, cause};
 use crate::tags::Group;
 use equivalent::Equivalent;
 use std::convert::Infallible;
@@ -355,7 +355,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
     /// Takes away what was seen. True if it was live; an expired entry goes as such.
     fn unlink(&self, hash: Bits, seen: &Seen<'_, K, V>, rest: &mut Rest<'_, K, V>) -> Result<bool, Changed> {
         let reason = cause(seen.live, Cause::Removed);
-        let gone = self.cache.inner.store.unlink(hash, &seen.sighting, reason, By::Removal, rest)?;
+        let gone = self.cache.inner.store.unlink(hash, &seen.sighting, reason, false, rest)?;
         Ok(gone && seen.live)
     }
 
@@ -419,8 +419,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
         offer: Offer<K, V>,
         rest: &mut Rest<'_, K, V>,
     ) -> Done<K, V> {
-        let store = &self.cache.inner.store;
-        if let (Put::Refused, Some((key, value))) = (put, offer.as_ref()) {
+        if let (Put::Refused, Some((key, value))) = (put, &offer) {
             self.tell_refusal(key, value, rest);
         } else {
             rest.settle();
@@ -430,7 +429,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
             (Put::Stale, offer) => Done::Kept(offer),
             (Put::Refused, Some((key, value))) => Done::Refused(key, value, weight),
             (Put::Added | Put::Refused, _) => {
-                if store.adapt.samples(hash) {
+                if self.cache.inner.store.adapt.samples(hash) {
                     self.miss(hash);
                 }
                 Done::Added

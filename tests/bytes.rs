@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Meter, Rng, alone, checked, in_use, take_peak};
-use pinyon::{Cache, InsertOptions, Lifetime, Policy};
+use pinyon::{Cache, InsertOptions, Inserted, Lifetime, Policy};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -275,4 +275,34 @@ fn g02_g28_few_entries_in_many_shards_touch_little_memory() {
     // Each shard has chunks of rows, of weights and of times: what they could hold is not to be paid for before.
     let touched = resident() - before;
     assert!(touched < 5 * MIB, "{touched} bytes for 256 entries in {} shards", cache.shards());
+}
+
+#[test]
+fn g02_g27_what_a_reader_held_up_goes_with_the_next_write_once_he_is_gone() {
+    const LARGE: u64 = 3;
+    let _alone = alone();
+    let cache: common::Checked<u64, Vec<u8>> =
+        checked(Cache::builder().capacity_bytes(BUDGET as u64).shards(1));
+    // So many that the table need not grow, which would make a look at the readers due.
+    (100..1100).for_each(|key| assert!(cache.insert(key, vec![1; 64]).is_stored()));
+    while !cache.maintain(1000).done {}
+    for pinned in [false, true] {
+        let (before, first) = (in_use(), if pinned { 2000 } else { 3000 });
+        let small = |key: u64| assert_eq!(cache.insert(first + key, vec![1; 64]), Inserted::Added);
+        (0..LARGE).for_each(|key| assert!(cache.insert(key, vec![1; 8 << 20]).is_stored()));
+        let guards: Vec<_> = (0..LARGE).filter_map(|key| cache.get_ref(&key)).collect();
+        let pin = pinned.then(|| cache.pin());
+        (0..LARGE).for_each(|key| assert!(cache.invalidate(&key)));
+        (0..10).for_each(small);
+        assert_eq!(cache.stats().retired, LARGE, "he looks at them");
+        drop(guards);
+        if pinned {
+            small(10);
+            assert_eq!(cache.stats().retired, LARGE, "he may look at them");
+        }
+        drop(pin);
+        small(11);
+        assert_eq!(cache.stats().retired, 0);
+        assert!(in_use() - before < MIB, "{} bytes more", in_use() - before);
+    }
 }

@@ -453,6 +453,25 @@ fn g25_a_drop_that_panics_leaves_an_exclusive_write_done() {
 }
 
 #[test]
+fn g25_an_overwrite_and_what_expired_meanwhile_never_panic_at_once() {
+    let ticker = ManualTicker::new();
+    let cache: common::Checked<u64, Bomb> =
+        checked(Cache::builder().capacity(4).shards(1).ticker(ticker.clone()));
+    let mut only = only(&cache);
+    let second = InsertOptions::new().ttl(Duration::from_secs(1));
+    assert!(only.insert_with(1, Bomb(0, 0), second).is_stored());
+    assert!(only.insert(2, Bomb(0, 0)).is_stored());
+    ticker.advance(Duration::from_secs(1));
+    for (key, retired) in [(2, 1), (3, 0)] {
+        let writing = std::panic::AssertUnwindSafe(|| only.insert(key, Bomb(key, 0)));
+        assert!(std::panic::catch_unwind(writing).is_err());
+        cache.validate();
+        assert_eq!((cache.stats().replaced, cache.stats().expired, cache.stats().retired), (1, 1, retired));
+    }
+    assert!(only.get(&2).is_some() && only.get(&3).is_some());
+}
+
+#[test]
 fn g24_user_code_of_an_exclusive_caller_may_call_the_cache() {
     type Home = Arc<Mutex<Option<Cache<u64, u64>>>>;
     let home = Home::default();

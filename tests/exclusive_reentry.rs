@@ -2,8 +2,10 @@
 
 #![allow(unsafe_code)]
 
+mod common;
+
 use pinyon::exclusive::Exclusive;
-use pinyon::{Cache, InsertOptions, Inserted, Policy, Ticker};
+use pinyon::{Cache, InsertOptions, Inserted, ManualTicker, Policy, Ticker};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -213,4 +215,42 @@ fn g24_a_table_that_an_inner_call_outgrew_is_in_nobodys_way() {
     assert_eq!(only(&cache).remove(&Key::new(2001), |value| *value), Some(2001));
     assert_eq!((cache.len(), cache.stats().removed, cache.stats().retired), (499, 2, 0));
     cache.validate();
+}
+
+thread_local! {
+    static HOME: RefCell<Option<Cache<u64, Deep>>> = const { RefCell::new(None) };
+    /// How many drops are under way, and the most that were.
+    static DEPTH: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+}
+
+/// When it is dropped it writes to its cache.
+struct Deep;
+
+impl Drop for Deep {
+    fn drop(&mut self) {
+        let (depth, most) = DEPTH.get();
+        DEPTH.set((depth + 1, most.max(depth + 1)));
+        if let Some(cache) = HOME.with_borrow(Clone::clone) {
+            assert!(only(&cache).remove(&u64::MAX, |_| ()).is_none());
+        }
+        DEPTH.set((depth, DEPTH.get().1));
+    }
+}
+
+#[test]
+fn g24_g27_upkeep_drops_as_it_goes_so_that_drops_that_write_do_not_pile_up() {
+    const MANY: u64 = 50_000;
+    common::finishes("upkeep of values whose drops write", || {
+        let ticker = ManualTicker::new();
+        let builder = Cache::builder().capacity(MANY).shards(1).time_to_live(Duration::from_secs(1));
+        let cache: Cache<u64, Deep> = builder.ticker(ticker.clone()).build().unwrap();
+        (0..MANY).for_each(|key| assert!(cache.insert(key, Deep).is_stored()));
+        ticker.advance(Duration::from_secs(1));
+        HOME.set(Some(cache.clone()));
+        while !only(&cache).maintain(usize::MAX).done {}
+        HOME.set(None);
+        assert_eq!((cache.stats().expired, cache.stats().retired), (MANY, 0));
+        assert!(DEPTH.get().1 <= 64, "{} at once", DEPTH.get().1);
+        cache.validate();
+    });
 }

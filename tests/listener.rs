@@ -408,3 +408,68 @@ fn g26_clear_tells_while_a_value_is_being_looked_at() {
         assert_eq!(cache.stats().retired, 0);
     });
 }
+
+#[test]
+fn g24_g26_tellings_do_not_pile_up_on_the_stack_of_a_listener_that_writes() {
+    const MANY: u64 = 50_000;
+    finishes("upkeep with a listener that writes", || {
+        let cell: Arc<OnceLock<Cache<u64, u64>>> = Arc::default();
+        let (inside, told, depth) = (cell.clone(), Arc::new(AtomicU64::new(0)), AtomicU64::new(0));
+        let count = told.clone();
+        let ticker = ManualTicker::new();
+        let builder = Cache::builder().capacity(MANY).shards(1).time_to_live(Duration::from_secs(1));
+        let cache = checked(builder.ticker(ticker.clone()).listener(move |key: &u64, _: &u64, _| {
+            assert_eq!(depth.fetch_add(1, Ordering::Relaxed), 0, "one at a time");
+            let cache = inside.get().unwrap();
+            if *key < MANY {
+                assert!(cache.insert(key + MANY, 1).is_stored() && cache.invalidate(&(key + MANY)));
+            }
+            depth.fetch_sub(1, Ordering::Relaxed);
+            count.fetch_add(1, Ordering::Relaxed);
+        }));
+        assert!(cell.set(cache.clone()).is_ok());
+        (0..MANY).for_each(|key| assert!(cache.insert(key, 1).is_stored()));
+        ticker.advance(Duration::from_secs(1));
+        while !cache.maintain(usize::MAX).done {}
+        assert_eq!(told.load(Ordering::Relaxed), 2 * MANY);
+        assert_eq!((cache.stats().expired, cache.stats().removed, cache.len()), (MANY, MANY, 0));
+    });
+}
+
+#[test]
+fn g25_g26_a_refusal_is_told_though_the_listener_panics_at_what_it_took_along() {
+    let (notes, listener) = notes();
+    let builder = Cache::builder().capacity_weight(10).weigher(|_, value: &u64| *value);
+    let cache = checked(builder.shards(1).listener(move |key: &u64, value: &u64, cause| {
+        listener(key, value, cause);
+        assert_ne!(cause, Cause::Replaced, "the panic of a test");
+    }));
+    type Write = fn(&Cache<u64, u64>);
+    let ways: [Write; 2] =
+        [|cache| drop(cache.insert(1, 50)), |cache| drop(cache.compute(1, |_| Compute::Put(50)))];
+    for write in ways {
+        assert!(cache.insert(1, 5).is_stored());
+        assert!(catch_unwind(AssertUnwindSafe(|| write(&cache))).is_err());
+        assert_eq!(told(&notes), [(1, 5, Cause::Replaced), (1, 50, Cause::Refused)]);
+    }
+    assert_eq!((cache.stats().refused, cache.stats().replaced, cache.len()), (2, 2, 0));
+}
+
+/// When its thread ends, it writes to a cache with a listener.
+struct Last(Cache<u64, u64>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        assert!(self.0.insert(1, 2).is_stored() && self.0.invalidate(&1));
+    }
+}
+
+#[test]
+fn g26_g28_a_thread_that_ends_may_write_and_tell() {
+    thread_local! { static LAST: std::cell::OnceCell<Last> = const { std::cell::OnceCell::new() }; }
+    let (notes, listener) = notes();
+    let cache = checked(Cache::builder().capacity(50).listener(listener));
+    let last = Last(cache.clone());
+    thread::spawn(|| LAST.with(|cell| assert!(cell.set(last).is_ok()))).join().unwrap();
+    assert_eq!(told(&notes), [(1, 2, Cause::Removed)]);
+}

@@ -567,6 +567,26 @@ fn g23_what_is_loaded_lives_unread_as_long_as_the_loader_says() {
 }
 
 #[test]
+fn g20_upkeep_by_predicate_makes_no_load_stale_that_was_not_asked_for() {
+    let ticker = Arc::new(ManualTicker::new());
+    let cache: Numbers = checked(Cache::builder().capacity(100).ticker(ticker.clone()));
+    for removes in [false, true] {
+        let second = InsertOptions::new().ttl(Duration::from_secs(1));
+        assert!(cache.insert_with(1, 5, second).is_stored());
+        ticker.advance(Duration::from_secs(1));
+        let load = || {
+            // The expired one goes; the live one only if it is refused.
+            assert!(!removes || cache.insert(1, 6).is_stored());
+            assert_eq!(cache.retain(|_, _| false), usize::from(removes));
+            7
+        };
+        assert_eq!(cache.get_or_load(&1, load), Ok(7));
+        assert_eq!(cache.peek(&1), if removes { None } else { Some(7) });
+        cache.clear();
+    }
+}
+
+#[test]
 fn the_error_of_a_loader_is_the_source_of_the_calls_error() {
     let parse = "x".parse::<u32>().unwrap_err();
     let failed = LoadError::Failed(parse.clone());

@@ -6,6 +6,7 @@ use common::checked;
 use pinyon::{Builder, Cache, InsertOptions, LoadError, LoadOptions, Loaded, ManualTicker};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -200,4 +201,29 @@ fn g22_early_recomputation_comes_before_the_deadline_and_the_sooner_the_longer_l
     assert!((eager - 0.717).abs() < 0.08, "{eager}");
     assert_eq!(early(1, -1.0), 0.0);
     assert_eq!(early(1, f64::NAN), 0.0);
+}
+
+#[test]
+fn g03_g20_a_value_that_was_outdated_before_it_came_is_stale_and_not_refused() {
+    type Home = Arc<Mutex<Option<Cache<u32, u64>>>>;
+    for loaded in [7, 100] {
+        let (home, ticker) = (Home::default(), ManualTicker::new());
+        let inside = home.clone();
+        // What is loaded joins its tag, and is weighed then.
+        let weigh = move |_: &u32, value: &u64| {
+            if let Some(cache) = inside.lock().unwrap().as_ref().filter(|_| *value == loaded) {
+                cache.invalidate_tag("a");
+            }
+            *value
+        };
+        let builder = Cache::builder().capacity_weight(10).weigher(weigh).track_age(true);
+        let cache = checked(builder.ticker(ticker.clone()));
+        *home.lock().unwrap() = Some(cache.clone());
+        assert!(cache.insert(1, 5).is_stored());
+        ticker.advance(SOFT);
+        let tagged = |_: &u32| Ok::<_, ()>(Loaded::new(loaded).tags(["a"]));
+        assert_eq!(cache.load(&1, LoadOptions::new().refresh_after(SOFT), tagged), Ok(loaded));
+        assert_eq!((cache.peek(&1), cache.stats().refused), (Some(5), 0), "{loaded}");
+        home.lock().unwrap().take();
+    }
 }

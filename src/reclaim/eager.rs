@@ -168,6 +168,16 @@ pub(crate) fn horizon() -> Horizon {
     Horizon { alone: false }
 }
 
+/// Has everybody left who may see the batch?
+pub(crate) fn seems_passed(tag: Tag) -> bool {
+    horizon().passed(tag)
+}
+
+/// Does anybody protect the thing at `address`?
+pub(crate) fn seems_held(address: usize) -> bool {
+    REGISTRY.lock().hazards.iter().any(|(_, held)| *held == address)
+}
+
 /// What could be known.
 pub(crate) fn latest() -> Horizon {
     horizon()

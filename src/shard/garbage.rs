@@ -19,10 +19,13 @@
 //! most batches cost no barrier of their own. Where it is more (a second batch, or one of a write that evicted much), or urgent (a large
 //! entry, a table, what comes back), a horizon is taken. So when no write is under way at most [`Limits::entries`] entries and
 //! [`Limits::weight`] of weight wait in a shard, and whatever readers are looking at: a pin holds back what was unlinked since it
-//! began, a guard of one value holds back that value.
+//! began, a guard of one value holds back that value. Where that is more than may wait, every write asks, without a barrier, whether
+//! they are gone, and if so looks again.
+//!
+//! However much comes free at once, under the lock it is moved by batches, not by entries (G15).
 
 use super::table::Table;
-use crate::reclaim::{Horizon, Tag};
+use crate::reclaim::{self, Horizon, Tag};
 use crate::weight::Weigher;
 use std::collections::VecDeque;
 
@@ -75,9 +78,13 @@ pub(crate) struct Garbage {
     fresh: Batch,
     /// Oldest first: tags ascend.
     sealed: VecDeque<(Tag, Batch)>,
+    /// How many entries those have, and what they weigh.
+    sealed_sum: (usize, u128),
     /// Only a hazard word keeps these, or kept them when their turn came. With their tags, because a horizon that
     /// was taken before theirs knows nothing of that hazard word.
     held: Vec<(Tag, u32)>,
+    /// What those weigh that were looked at.
+    held_weight: u64,
 }
 
 /// Entries, by index, and outgrown tables.
@@ -91,13 +98,32 @@ pub(crate) struct Batch {
     urgent: bool,
 }
 
-/// What no pinned reader can see any more.
+/// What no pinned reader can see any more; to be [opened](Passed::open) when the lock is free.
+#[derive(Debug, Default)]
+#[must_use = "what is not freed is lost"]
+pub(crate) struct Passed {
+    held: Vec<(Tag, u32)>,
+    batches: Vec<(Tag, Batch)>,
+}
+
+/// What was in it.
 #[derive(Debug, Default)]
 pub(crate) struct Ready {
     /// To be freed unless a hazard word holds them.
     pub(crate) entries: Vec<(Tag, u32)>,
     /// To be dropped.
     pub(crate) tables: Vec<Table>,
+}
+
+impl Passed {
+    pub(crate) fn open(self) -> Ready {
+        let mut ready = Ready { entries: self.held, tables: Vec::new() };
+        for (tag, batch) in self.batches {
+            ready.entries.extend(batch.entries.into_iter().map(|index| (tag, index)));
+            ready.tables.extend(batch.tables);
+        }
+        ready
+    }
 }
 
 impl Limits {
@@ -144,7 +170,14 @@ impl Batch {
 
 impl Garbage {
     pub(crate) fn new(limits: Limits) -> Self {
-        Garbage { limits, fresh: Batch::default(), sealed: VecDeque::new(), held: Vec::new() }
+        Garbage {
+            limits,
+            fresh: Batch::default(),
+            sealed: VecDeque::new(),
+            sealed_sum: (0, 0),
+            held: Vec::new(),
+            held_weight: 0,
+        }
     }
 
     /// What may wait from now on.
@@ -206,36 +239,51 @@ impl Garbage {
     }
 
     /// Takes a batch back with its tag, and gives out what the horizon leaves to hazards alone.
-    pub(crate) fn sort(&mut self, tag: Tag, batch: Batch, horizon: &Horizon) -> Ready {
+    pub(crate) fn sort(&mut self, tag: Tag, batch: Batch, horizon: &Horizon) -> Passed {
         if !batch.is_empty() {
             // Two threads may seal in one order and come here in the other.
             let at = self.sealed.partition_point(|(other, _)| *other < tag);
+            self.sealed_sum.0 += batch.entries.len();
+            self.sealed_sum.1 += u128::from(batch.weight);
             self.sealed.insert(at, (tag, batch));
         }
-        let mut ready = Ready { entries: std::mem::take(&mut self.held), tables: Vec::new() };
+        self.held_weight = 0;
+        let mut passed = Passed { held: std::mem::take(&mut self.held), batches: Vec::new() };
         while self.sealed.front().is_some_and(|(tag, _)| horizon.passed(*tag)) {
             if let Some((tag, batch)) = self.sealed.pop_front() {
-                ready.entries.extend(batch.entries.into_iter().map(|index| (tag, index)));
-                ready.tables.extend(batch.tables);
+                self.sealed_sum.0 -= batch.entries.len();
+                self.sealed_sum.1 -= u128::from(batch.weight);
+                passed.batches.push((tag, batch));
             }
         }
-        ready
+        passed
     }
 
     /// Is more sealed than may wait for a horizon that others take?
     pub(crate) fn needs_horizon(&self) -> bool {
-        let limits = self.limits;
-        let entries: usize = self.sealed.iter().map(|(_, batch)| batch.entries.len()).sum();
-        entries > limits.entries - limits.batch.0 || self.sealed_weight() > limits.weight - limits.batch.1
+        let Limits { entries, weight, batch, .. } = self.limits;
+        self.sealed_sum.0 > entries - batch.0 || self.sealed_sum.1 > u128::from(weight - batch.1)
     }
 
-    fn sealed_weight(&self) -> u64 {
-        self.sealed.iter().fold(0, |sum, (_, batch)| sum.saturating_add(batch.weight))
+    /// Does more wait than may, so that it is worth a look whether readers still hold it up?
+    #[inline]
+    pub(crate) fn is_over(&self) -> bool {
+        let (sealed, limits) = (self.sealed_sum, self.limits);
+        sealed.0 > limits.entries || sealed.1 > u128::from(limits.weight) || self.held_weight > limits.weight
     }
 
-    /// An entry that could not be freed.
-    pub(crate) fn hold(&mut self, entry: (Tag, u32)) {
+    /// Are some of those gone who held it up? A hint. `address` stands for an entry in a hazard word.
+    #[cold]
+    pub(crate) fn seems_free(&self, address: impl Fn(u32) -> usize) -> bool {
+        let freed = |&(_, index): &(Tag, u32)| !reclaim::seems_held(address(index));
+        self.sealed.front().is_some_and(|(tag, _)| reclaim::seems_passed(*tag))
+            || self.held_weight > self.limits.weight && self.held.iter().any(freed)
+    }
+
+    /// An entry of this weight that could not be freed.
+    pub(crate) fn hold(&mut self, entry: (Tag, u32), weight: u64) {
         self.held.push(entry);
+        self.held_weight = self.held_weight.saturating_add(weight);
     }
 
     /// Entries that nothing keeps and that were not freed yet: the next write comes back to them.
@@ -256,13 +304,13 @@ impl Garbage {
 
     /// How many of them were sealed and could not be freed yet.
     pub(crate) fn blocked(&self) -> usize {
-        self.held.len() + self.sealed.iter().map(|(_, batch)| batch.entries.len()).sum::<usize>()
+        self.held.len() + self.sealed_sum.0
     }
 
     /// What readers hold up, beside what may wait.
     pub(crate) fn held_up(&self) -> HeldUp {
         let limits = self.limits;
-        match (self.sealed_weight() > limits.weight, self.blocked() > FAR * limits.entries) {
+        match (self.sealed_sum.1 > u128::from(limits.weight), self.blocked() > FAR * limits.entries) {
             (true, _) => HeldUp::Weight,
             (false, true) => HeldUp::Entries,
             (false, false) => HeldUp::Little,
@@ -298,7 +346,7 @@ mod tests {
     /// Seals what is fresh, and looks at it with a horizon taken `before`, which therefore knows nothing of it.
     fn seal_unseen(garbage: &mut Garbage, before: &Horizon) -> Tag {
         let (tag, batch) = (seal(), garbage.take());
-        let ready = garbage.sort(tag, batch, before);
+        let ready = garbage.sort(tag, batch, before).open();
         assert!(ready.entries.is_empty() && ready.tables.is_empty());
         tag
     }
@@ -354,11 +402,26 @@ mod tests {
         garbage.retire(2, 1);
         garbage.retire_table(Table::new(1));
         seal_unseen(&mut garbage, &before);
-        let ready = garbage.sort(second, early, &Horizon::clear());
+        let ready = garbage.sort(second, early, &Horizon::clear()).open();
         assert_eq!(ready.entries.iter().map(|&(_, index)| index).collect::<Vec<_>>(), [0, 1, 2]);
         assert_eq!(ready.entries[..2], [(first, 0), (second, 1)]);
         assert_eq!((ready.tables.len(), garbage.waiting()), (1, 0));
         assert_eq!(due(&garbage), [false; 3]);
+    }
+
+    #[test]
+    fn g15_g27_what_is_sealed_is_counted_without_being_looked_at() {
+        let (before, mut garbage) = (horizon(), retired(&[]));
+        for round in 1..=1000 {
+            (0..3).for_each(|index| garbage.retire(index, u64::MAX / 2));
+            seal_unseen(&mut garbage, &before);
+            assert_eq!((garbage.blocked(), garbage.sealed_sum.0), (3 * round, 3 * round));
+        }
+        assert_eq!(garbage.sealed_sum.1, 1000 * u128::from(u64::MAX), "a batch's weight saturates");
+        garbage.hold((Tag::PAST, 7), 1);
+        let passed = garbage.sort(Tag::PAST, Batch::default(), &Horizon::clear());
+        assert_eq!((garbage.waiting(), garbage.sealed_sum, garbage.held_weight), (0, (0, 0), 0));
+        assert_eq!((passed.batches.len(), passed.open().entries.len()), (1000, 3001));
     }
 
     #[test]
@@ -367,12 +430,12 @@ mod tests {
         seal_unseen(&mut garbage, &before);
         garbage.retire(1, 1);
         let batch = garbage.take();
-        assert_eq!(garbage.sort(Tag::PAST, batch, &before).entries, [(Tag::PAST, 1)]);
+        assert_eq!(garbage.sort(Tag::PAST, batch, &before).open().entries, [(Tag::PAST, 1)]);
         assert_eq!(garbage.each().collect::<Vec<_>>(), [0]);
         // A table alone is garbage, too.
         garbage.retire_table(Table::new(1));
         seal_unseen(&mut garbage, &before);
-        let ready = garbage.sort(Tag::PAST, Batch::default(), &Horizon::clear());
+        let ready = garbage.sort(Tag::PAST, Batch::default(), &Horizon::clear()).open();
         assert_eq!((ready.entries.len(), ready.tables.len()), (1, 1));
     }
 
@@ -403,9 +466,9 @@ mod tests {
     #[test]
     fn g27_what_a_guard_keeps_waits_alone_and_is_looked_at_again() {
         let mut garbage = Garbage::new(LIMITS);
-        garbage.hold((Tag::PAST, 7));
+        garbage.hold((Tag::PAST, 7), 1);
         assert_eq!((due(&garbage), garbage.blocked()), ([false, false, true], 1));
-        let again = garbage.sort(Tag::PAST, Batch::default(), &horizon());
+        let again = garbage.sort(Tag::PAST, Batch::default(), &horizon()).open();
         assert_eq!((again.entries, garbage.blocked()), (vec![(Tag::PAST, 7)], 0));
         garbage.put_off(std::iter::empty());
         assert_eq!(due(&garbage), [false; 3]);
@@ -417,7 +480,7 @@ mod tests {
     fn g27_everything_that_waits_is_counted() {
         let (before, mut garbage) = (horizon(), retired(&[1]));
         seal_unseen(&mut garbage, &before);
-        garbage.hold((Tag::PAST, 9));
+        garbage.hold((Tag::PAST, 9), 1);
         (1..4).for_each(|index| garbage.retire(index, 1));
         assert_eq!((garbage.waiting(), garbage.blocked()), (5, 2));
         let mut each: Vec<u32> = garbage.each().collect();
@@ -428,9 +491,9 @@ mod tests {
     #[test]
     fn g27_far_too_much_is_four_times_the_entries_or_more_than_the_weight() {
         let mut many = Garbage::new(LIMITS);
-        (0..24).for_each(|index| many.hold((Tag::PAST, index)));
+        (0..24).for_each(|index| many.hold((Tag::PAST, index), 0));
         assert_eq!(many.held_up(), HeldUp::Little);
-        many.hold((Tag::PAST, 24));
+        many.hold((Tag::PAST, 24), 0);
         assert_eq!(many.held_up(), HeldUp::Entries);
         for (weights, held_up) in [([12, 12], HeldUp::Little), ([12, 13], HeldUp::Weight)] {
             let (before, mut heavy) = (horizon(), retired(&weights));

@@ -38,7 +38,7 @@ mod weights;
 mod write;
 
 pub(crate) use entry::{Entry, Times};
-pub(crate) use garbage::{Batch, Due, HeldUp, Limits};
+pub(crate) use garbage::{Batch, Due, HeldUp, Limits, Ready};
 pub(crate) use stamps::Stamp;
 pub(crate) use table::Located;
 pub(crate) use write::{Draft, Locked, Offer, STEP};

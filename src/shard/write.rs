@@ -15,7 +15,7 @@ mod evict;
 mod sweep;
 
 use super::eras::Eras;
-use super::garbage::{Due, Garbage, HeldUp, Limits, Ready};
+use super::garbage::{Due, Garbage, HeldUp, Limits, Passed};
 use super::slab::Slab;
 use super::stamps::{Stamp, Stamps};
 use super::table::{COPIED_PER_WRITE, Located, Place, Tables};
@@ -393,13 +393,28 @@ impl<K, V> Locked<'_, K, V> {
     /// Is there garbage to free?
     #[inline]
     pub(crate) fn is_due(&self, due: Due) -> bool {
-        self.write.garbage.is_due(due)
+        let garbage = &self.write.garbage;
+        garbage.is_due(due) || garbage.is_over() && garbage.seems_free(|index| self.address(index))
     }
 
     /// Ends the critical section; the garbage that is due must be freed by the caller.
     #[inline]
     pub(crate) fn finish(mut self, due: Due) -> Option<Batch> {
+        self.is_due(due).then(|| self.write.garbage.take())
+    }
+
+    /// As [`finish`](Self::finish), when what readers hold up was looked at already.
+    pub(crate) fn finish_again(mut self, due: Due) -> Option<Batch> {
         self.write.garbage.is_due(due).then(|| self.write.garbage.take())
+    }
+
+    /// The thread begins to tell, unless it is doing so already.
+    pub(crate) fn begin_telling(&mut self) -> bool {
+        self.write.notices.begin_telling()
+    }
+
+    pub(crate) fn end_telling(&mut self) {
+        self.write.notices.end_telling();
     }
 
     /// The next notice to tell.
@@ -415,7 +430,7 @@ impl<K, V> Locked<'_, K, V> {
     }
 
     /// Hands a sealed batch back; the entries that no pinned reader sees, and the tables.
-    pub(crate) fn sort(&mut self, tag: Tag, batch: Batch, horizon: &Horizon) -> Ready {
+    pub(crate) fn sort(&mut self, tag: Tag, batch: Batch, horizon: &Horizon) -> Passed {
         self.write.garbage.sort(tag, batch, horizon)
     }
 
@@ -435,7 +450,8 @@ impl<K, V> Locked<'_, K, V> {
     }
 
     pub(crate) fn hold(&mut self, entry: (Tag, u32)) {
-        self.write.garbage.hold(entry);
+        let weight = self.shard.weight_of(entry.1);
+        self.write.garbage.hold(entry, weight);
     }
 
     /// Entries of a batch that was begun, whose turn did not come.
