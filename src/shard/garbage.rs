@@ -85,6 +85,8 @@ pub(crate) struct Garbage {
     held: Vec<(Tag, u32)>,
     /// What those weigh that were looked at.
     held_weight: u64,
+    /// More is sealed or held than may wait.
+    over: bool,
 }
 
 /// Entries, by index, and outgrown tables.
@@ -177,12 +179,22 @@ impl Garbage {
             sealed_sum: (0, 0),
             held: Vec::new(),
             held_weight: 0,
+            over: false,
         }
     }
 
     /// What may wait from now on.
     pub(crate) fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
+        self.compare();
+    }
+
+    /// What is blocked has changed, or its limits have.
+    fn compare(&mut self) {
+        let (sealed, limits) = (self.sealed_sum, self.limits);
+        self.over = sealed.0 > limits.entries
+            || sealed.1 > u128::from(limits.weight)
+            || self.held_weight > limits.weight;
     }
 
     #[inline]
@@ -256,6 +268,7 @@ impl Garbage {
                 passed.batches.push((tag, batch));
             }
         }
+        self.compare();
         passed
     }
 
@@ -268,8 +281,7 @@ impl Garbage {
     /// Does more wait than may, so that it is worth a look whether readers still hold it up?
     #[inline]
     pub(crate) fn is_over(&self) -> bool {
-        let (sealed, limits) = (self.sealed_sum, self.limits);
-        sealed.0 > limits.entries || sealed.1 > u128::from(limits.weight) || self.held_weight > limits.weight
+        self.over
     }
 
     /// Are some of those gone who held it up? A hint. `address` stands for an entry in a hazard word.
@@ -284,6 +296,7 @@ impl Garbage {
     pub(crate) fn hold(&mut self, entry: (Tag, u32), weight: u64) {
         self.held.push(entry);
         self.held_weight = self.held_weight.saturating_add(weight);
+        self.compare();
     }
 
     /// Entries that nothing keeps and that were not freed yet: the next write comes back to them.
