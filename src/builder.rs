@@ -278,7 +278,6 @@ impl<K, V, S> Builder<K, V, S> {
     /// [`track_age`](Self::track_age) on.
     pub fn refresh_after(mut self, age: Duration) -> Self {
         self.soft = Some(Soft::of_age(age, self.soft));
-        self.dated = true;
         self
     }
 
@@ -312,7 +311,8 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
     pub fn build(mut self) -> Result<Cache<K, V, S>, BuildError> {
         let (setting, capacity) = self.take_capacity()?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let timed = self.ttl.is_some() || self.tti.is_some() || self.rule.is_some() || self.dated;
+        let dated = self.dated || self.soft.is_some_and(Soft::asks_age);
+        let timed = self.ttl.is_some() || self.tti.is_some() || self.rule.is_some() || dated;
         let (amount, weigher, expected) = match capacity {
             Capacity::Entries(0) | Capacity::Weight(0) => {
                 return Err(BuildError::new(setting, 0, "1 or more"));
@@ -343,7 +343,7 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
             policy: self.policy,
             seed: seed.wrapping_add(shard as u64),
             weighted: !matches!(weigher, Weigher::One),
-            dated: self.dated,
+            dated,
             asks: self.rule.is_some(),
             limits,
             arena: arena.clone(),

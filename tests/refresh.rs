@@ -163,6 +163,22 @@ fn g22_the_rules_of_a_call_stand_in_place_of_the_caches() {
 }
 
 #[test]
+fn g22_values_are_renewed_by_age_in_whatever_order_the_builder_is_told() {
+    type Describe = fn(Builder<u32, u64>) -> Builder<u32, u64>;
+    let builders: [Describe; 2] = [
+        |builder| builder.track_age(false).refresh_after(SOFT),
+        |builder| builder.refresh_after(SOFT).track_age(false),
+    ];
+    for described in builders {
+        let (cache, ticker) = numbers(described);
+        assert!(cache.insert(1, 10).is_stored());
+        assert_eq!(cache.load(&1, LoadOptions::new(), untouched), Ok(10));
+        ticker.advance(SOFT);
+        assert_eq!(cache.load(&1, LoadOptions::new(), value(11)), Ok(11));
+    }
+}
+
+#[test]
 fn g22_a_call_may_recompute_early_where_the_cache_does_not() {
     let (cache, ticker) = numbers(|builder| builder.time_to_live(HARD));
     let slow = |_: &u32| {

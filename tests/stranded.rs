@@ -6,7 +6,9 @@
 mod common;
 
 use common::{Fate, in_child};
-use pinyon::{Acquired, Cache, LeaseOptions, LoadError, LoadOptions, Loaded, ManualTicker, Ticker, Waited};
+use pinyon::{
+    Acquired, Cache, Completed, LeaseOptions, LoadError, LoadOptions, Loaded, ManualTicker, Ticker, Waited,
+};
 use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn, ready};
 use std::hash::{Hash, Hasher};
@@ -356,34 +358,66 @@ fn g21_g24_what_runs_while_a_key_of_a_bulk_call_is_entered_may_not_ask_for_anoth
     cache.validate();
 }
 
+type Words = Cache<Compared, u64>;
+
+fn words() -> Words {
+    let cache = Cache::builder().capacity(10).shards(1).build().unwrap();
+    assert!(cache.insert(Compared(2), 0).is_stored());
+    cache
+}
+
+/// Asks for a lease of the key 1, while a task comes that waits for that with this waker: as the new leader looks again whether the
+/// value is there. The task is given back.
+fn acquire_before(cache: &Words, waker: Waker, look: impl FnOnce(&dyn Fn() -> Acquired<u64>)) {
+    let waits = Arc::new(Mutex::new(None));
+    let (theirs, put) = (cache.clone(), waits.clone());
+    let come = move || {
+        let came = thread::spawn(move || {
+            let mut task = Box::pin(async move { theirs.get_or_load_async(&Compared(1), pending()).await });
+            assert!(task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            *put.lock().unwrap() = Some(task);
+        });
+        came.join().unwrap();
+    };
+    // The first comparison is that of the look that misses.
+    ON_COMPARE.set(Some(Box::new(move || ON_COMPARE.set(Some(Box::new(come))))));
+    let long = LeaseOptions::new().lasting(Duration::from_secs(3600));
+    look(&|| cache.acquire(&Compared(1), long));
+    assert!(waits.lock().unwrap().take().is_some() && ON_COMPARE.take().is_none());
+}
+
 #[test]
 fn g19_g25_a_lease_is_given_back_if_a_waker_panics_before_its_holder_has_the_token() {
     ends("one who asks after a waker panicked", || {
-        let cache: Cache<Compared, u64> = Cache::builder().capacity(10).shards(1).build().unwrap();
-        assert!(cache.insert(Compared(2), 0).is_stored());
-        let waits = Arc::new(Mutex::new(None));
-        let (theirs, put) = (cache.clone(), waits.clone());
-        // One who comes to wait while the new leader looks again whether the value is there.
-        let come = move || {
-            thread::spawn(move || {
-                let mut task =
-                    Box::pin(async move { theirs.get_or_load_async(&Compared(1), pending()).await });
-                let bomb = Waker::from(Arc::new(Bomb));
-                assert!(task.as_mut().poll(&mut Context::from_waker(&bomb)).is_pending());
-                *put.lock().unwrap() = Some(task);
-            })
-            .join()
-            .unwrap();
-        };
-        // The first comparison is that of the look that misses.
-        ON_COMPARE.set(Some(Box::new(move || ON_COMPARE.set(Some(Box::new(come))))));
-        let long = LeaseOptions::new().lasting(Duration::from_secs(3600));
-        assert!(catch_unwind(AssertUnwindSafe(|| cache.acquire(&Compared(1), long))).is_err());
-        assert!(waits.lock().unwrap().is_some() && ON_COMPARE.take().is_none());
-        assert_eq!(cache.get_or_load(&Compared(1), || 5), Ok(5));
-        drop(waits.lock().unwrap().take());
+        let cache = words();
+        acquire_before(&cache, Waker::from(Arc::new(Bomb)), |acquire| {
+            assert!(catch_unwind(AssertUnwindSafe(acquire)).is_err());
+            assert_eq!(cache.get_or_load(&Compared(1), || 5), Ok(5));
+        });
         cache.validate();
     });
+}
+
+/// A waker that asks for the key 1.
+struct AskingWaker(Words, Mutex<Option<Result<u64, LoadError<()>>>>);
+
+impl Wake for AskingWaker {
+    fn wake(self: Arc<Self>) {
+        let options = LoadOptions::new().timeout(Duration::from_millis(200));
+        *self.1.lock().unwrap() = Some(self.0.load(&Compared(1), options, |_| Ok(Loaded::new(7))));
+    }
+}
+
+#[test]
+fn g21_a_waker_that_asks_for_the_key_whose_lease_is_given_out_gets_an_error() {
+    let cache = words();
+    let asks = Arc::new(AskingWaker(cache.clone(), Mutex::new(None)));
+    acquire_before(&cache, Waker::from(asks.clone()), |acquire| {
+        let Acquired::Lead(token) = acquire() else { panic!("nobody leads") };
+        assert_eq!(asks.1.lock().unwrap().take(), Some(Err(LoadError::OwnKey)));
+        assert_eq!(cache.complete(token, 5), Completed::Stored);
+    });
+    cache.validate();
 }
 
 /// A waker whose drop panics, when it is armed.

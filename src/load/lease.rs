@@ -13,6 +13,7 @@
 use super::Loaded;
 use super::blocking::wait;
 use super::flight::{Turn, for_all};
+use super::lead::Running;
 use super::leading::{Entered, Leading, Seat};
 use super::leases::{FEW, Place, STEP};
 use super::refresh::Refresh;
@@ -315,6 +316,8 @@ impl<K: Eq + Hash + Clone, V: Clone, S: BuildHasher> Cache<K, V, S> {
     }
 
     fn lend(&self, mut lead: Leading<'_, K, V, S>, lasting: Duration) -> Token {
+        // Code of the user's that this wakes may ask for this very key.
+        let _running = Running::new(&lead);
         self.clear_leases_if_many();
         let (loading, number, end) = (lead.loading.clone(), lead.number, Moment::after(lasting));
         let lent = Lent { cache: self, token: Token(self.inner.store.leases.add_lead(lead.take(), end)) };

@@ -43,9 +43,14 @@ impl Soft {
         self.beta.is_some_and(|beta| beta > 0.0)
     }
 
+    /// May its age make a value due?
+    pub(crate) fn asks_age(self) -> bool {
+        self.age.is_some_and(|age| age != NEVER)
+    }
+
     /// May a value be due at all?
     pub(crate) fn is_any(self) -> bool {
-        self.has_chance() || self.age.is_some_and(|age| age != NEVER)
+        self.has_chance() || self.asks_age()
     }
 }
 
