@@ -773,10 +773,11 @@ uint64_t pinyon_count(const pinyon_cache *cache);
 /**
  * Sets the capacity, in the unit of the cache, and evicts what is above it before it returns.
  *
- * Returns `PINYON_OK`, `PINYON_ERR_ARGUMENT` if it is 0, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
+ * Returns `PINYON_OK`; `PINYON_ERR_ARGUMENT` if it is 0, or of bytes below 1024, then nothing changes; `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
  * Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors.
  */
-int32_t pinyon_set_capacity(const pinyon_cache *cache, uint64_t capacity);
+int32_t pinyon_set_capacity(const pinyon_cache *cache,
+                            uint64_t capacity);
 
 /**
  * Evicts entries until what is left weighs no more than `weight` (entries, bytes or weight, as the capacity is),

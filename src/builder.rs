@@ -314,12 +314,6 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let timed = self.ttl.is_some() || self.tti.is_some() || self.rule.is_some() || self.dated;
         let (amount, weigher, expected) = match capacity {
-            Capacity::Entries(0) | Capacity::Weight(0) => {
-                return Err(BuildError::new(setting, 0, "1 or more"));
-            }
-            Capacity::Bytes(bytes, _) if bytes < 1024 => {
-                return Err(BuildError::new(setting, bytes, "1024 bytes or more"));
-            }
             Capacity::Entries(entries) => (entries, Weigher::One, entries),
             Capacity::Weight(weight) => {
                 let weigher = self.weigher.take().unwrap_or_else(|| Arc::new(|_, _| 1));
@@ -327,6 +321,10 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
             }
             Capacity::Bytes(bytes, heap) => (bytes, Weigher::Bytes(heap), 0),
         };
+        let (least, allowed) = weigher.least();
+        if amount < least {
+            return Err(BuildError::new(setting, amount, allowed));
+        }
         if self.weigher.is_some() {
             return Err(BuildError::new(
                 "weigher",

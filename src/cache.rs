@@ -396,7 +396,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     ///
     /// # Errors
     ///
-    /// If `capacity` is 0; nothing changes then.
+    /// If `capacity` is 0, or of a budget of bytes below 1024; nothing changes then.
     ///
     /// ```
     /// let cache = pinyon::Cache::builder().capacity(100).build()?;
@@ -410,8 +410,9 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     }
 
     pub(crate) fn resize(&self, capacity: u64, company: Company) -> Result<(), BuildError> {
-        if capacity == 0 {
-            return Err(BuildError::new("set_capacity", capacity, "1 or more"));
+        let (least, allowed) = self.inner.weigher.least();
+        if capacity < least {
+            return Err(BuildError::new("set_capacity", capacity, allowed));
         }
         let store = &self.inner.store;
         store.budget.set_capacity(capacity);

@@ -287,7 +287,7 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     ///
     /// # Errors
     ///
-    /// If `capacity` is 0; nothing changes then.
+    /// If `capacity` is 0, or of a budget of bytes below 1024; nothing changes then.
     pub fn set_capacity(&mut self, capacity: u64) -> Result<(), crate::BuildError> {
         self.cache.resize(capacity, Company::Alone)
     }

@@ -942,7 +942,8 @@ public:
         return all;
     }
 
-    /// Sets the capacity, in the unit of the cache, and evicts what is above it. `PINYON_ERR_ARGUMENT`: it is 0.
+    /// Sets the capacity, in the unit of the cache, and evicts what is above it. `PINYON_ERR_ARGUMENT`: it is 0, or of
+    /// bytes below 1024; then nothing changes.
     status set_capacity(std::uint64_t capacity) const { return status(pinyon_set_capacity(native(), capacity)); }
 
     /// Evicts entries until what is left weighs no more than this, for a moment when memory is short; the capacity

@@ -50,6 +50,9 @@ func capacity(option string, u unit, n int64, least int64) Option {
 	}
 }
 
+// leastBytes is the smallest capacity in bytes.
+const leastBytes = 1024
+
 // WithCapacity bounds the number of entries.
 func WithCapacity(entries int) Option {
 	return capacity("WithCapacity", unitEntries, int64(entries), 1)
@@ -57,7 +60,7 @@ func WithCapacity(entries int) Option {
 
 // WithCapacityBytes bounds the memory of all entries: keys, values, and what the library needs for each; at least 1024.
 func WithCapacityBytes(bytes int64) Option {
-	return capacity("WithCapacityBytes", unitBytes, bytes, 1024)
+	return capacity("WithCapacityBytes", unitBytes, bytes, leastBytes)
 }
 
 // WithCapacityWeight bounds the sum of weights, which each write gives: see [Entry]. One that gives none weighs 1.

@@ -354,7 +354,7 @@ pub unsafe extern "C" fn pinyon_count(cache: *const pinyon_cache) -> u64 {
 
 /// Sets the capacity, in the unit of the cache, and evicts what is above it before it returns.
 ///
-/// Returns `PINYON_OK`, `PINYON_ERR_ARGUMENT` if it is 0, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
+/// Returns `PINYON_OK`; `PINYON_ERR_ARGUMENT` if it is 0, or of bytes below 1024, then nothing changes; `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
 /// Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors.
 ///
 /// # Safety

@@ -738,6 +738,10 @@ fn g31_a_setting_that_is_refused_is_named() {
     // SAFETY: a cache.
     assert_eq!(unsafe { pinyon_set_capacity(cache.raw(), 0) }, PINYON_ERR_ARGUMENT);
     assert_eq!(last_error(), "pinyon_set_capacity: capacity was 0; allowed: 1 or more");
+    let bytes = create(&pinyon_options { capacity: 5000, unit: PINYON_BYTES, ..options() });
+    // SAFETY: a cache.
+    assert_eq!(unsafe { pinyon_set_capacity(bytes.raw(), 10) }, PINYON_ERR_ARGUMENT);
+    assert_eq!(last_error(), "pinyon_set_capacity: capacity was 10; allowed: 1024 bytes or more");
     for (refused, text) in [
         (pinyon_options { capacity: 0, ..options() }, "capacity was 0; allowed: 1 or more"),
         (

@@ -380,6 +380,8 @@ void the_capacity_changes() {
     for (int i = 0; i < 100; i++) cache.set(i, std::string(1000, 'x'));
     CHECK(cache.set_capacity(50000) && cache.size() < 50);
     CHECK(cache.set_capacity(0).code() == PINYON_ERR_ARGUMENT);
+    const auto small = cache.set_capacity(1023);
+    CHECK(small.code() == PINYON_ERR_ARGUMENT && small.message().find("1024 bytes or more") != std::string_view::npos);
     CHECK(cache.shrink(10000) > 0 && cache.size() < 10);
     CHECK(cache.stats().capacity == 50000 && cache.stats().hits == 0);
     CHECK(cache.set(0, std::string(60000, 'x')).code() == PINYON_TOO_HEAVY);

@@ -472,6 +472,11 @@ def test_g05_resize_is_in_the_unit_of_the_cache():
         cache.resize(0)
     with pytest.raises(TypeError, match="maxweight must be"):
         cache.resize("many")
+    cache = Cache(maxbytes=5000)
+    for given in (0, 10, 1023):
+        with pytest.raises(ValueError, match=f"maxbytes must be an int of 1024 or more, not {given}"):
+            cache.resize(given)
+        assert cache.settings == {"maxbytes": 5000}
 
 
 # on_evict
