@@ -394,11 +394,12 @@ typedef struct {
     uint64_t idle_ms;
     /**
      * When a value is due to be loaded again, in milliseconds since it was written; 0: never. See
-     * `pinyon_acquire`.
+     * `pinyon_acquire`. At `ttl_ms` or above it has no effect on entries without a lifetime of their own.
      */
     uint64_t refresh_after_ms;
     /**
      * Loads values that will expire a little before, at random, the sooner the larger: 1 is usual; 0: does not.
+     * Not negative, and finite.
      */
     double refresh_early;
     /**

@@ -329,9 +329,11 @@ struct options {
     lifetime ttl = std::nullopt;
     /// How long they live unread; by default that does not matter.
     lifetime idle = std::nullopt;
-    /// How old a value is when `get_or_load` loads it again; by default it does not.
+    /// How old a value is when `get_or_load` loads it again; by default it does not. At `ttl` or above it has no effect
+    /// on entries without a lifetime of their own.
     lifetime refresh_after = std::nullopt;
     /// Loads values that will expire a little before, at random, the sooner the larger: 1 is usual; 0: does not.
+    /// Not negative, and finite.
     double refresh_early = 0;
     /// Are hits and misses counted?
     bool statistics = true;

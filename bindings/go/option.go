@@ -104,7 +104,7 @@ func WithIdle(idle time.Duration) Option {
 }
 
 // WithRefreshAfter is when a value is due to be loaded again: from then on [Bytes.GetOrLoad] returns it as it is, and one call
-// loads it anew in the background.
+// loads it anew in the background. At WithTTL or above it has no effect on entries without a lifetime of their own.
 func WithRefreshAfter(age time.Duration) Option {
 	return duration("WithRefreshAfter", age, func(c *config, ms uint64) { c.refreshAfter = ms })
 }

@@ -75,9 +75,10 @@ pub struct pinyon_options {
     /// How long they live unread, in milliseconds; 0: that does not matter.
     pub idle_ms: u64,
     /// When a value is due to be loaded again, in milliseconds since it was written; 0: never. See
-    /// `pinyon_acquire`.
+    /// `pinyon_acquire`. At `ttl_ms` or above it has no effect on entries without a lifetime of their own.
     pub refresh_after_ms: u64,
     /// Loads values that will expire a little before, at random, the sooner the larger: 1 is usual; 0: does not.
+    /// Not negative, and finite.
     pub refresh_early: f64,
     /// Where the time comes from; NULL: the system's clock, to a few milliseconds.
     pub clock: pinyon_clock,
@@ -251,13 +252,7 @@ unsafe fn create(
     if options.refresh_after_ms > 0 && options.refresh_after_ms != PINYON_NEVER {
         builder = builder.refresh_after(Duration::from_millis(options.refresh_after_ms));
     }
-    if options.refresh_early.is_nan() || options.refresh_early < 0.0 {
-        return Err(Failure::argument(
-            "refresh_early",
-            "is negative or no number: 1 is usual, 0 turns it off",
-        ));
-    }
-    if options.refresh_early > 0.0 {
+    if options.refresh_early != 0.0 {
         builder = builder.refresh_early(options.refresh_early);
     }
     if let Some(now) = options.clock {

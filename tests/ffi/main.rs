@@ -753,6 +753,14 @@ fn g31_a_setting_that_is_refused_is_named() {
             "capacity was 0; allowed: 1 or more",
         ),
         (pinyon_options { shards: 4097, ..options() }, "shards was 4097; allowed: 1 to 4096"),
+        (
+            pinyon_options { refresh_early: f64::INFINITY, ..options() },
+            "refresh_early was inf; allowed: 0 or more, and finite",
+        ),
+        (
+            pinyon_options { refresh_early: -1.0, ..options() },
+            "refresh_early was -1; allowed: 0 or more, and finite",
+        ),
     ] {
         let mut none = null_mut();
         // SAFETY: all that is given is there.

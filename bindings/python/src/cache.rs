@@ -54,7 +54,7 @@ const UPKEEP: usize = 4096;
 ///     timer: a function that tells seconds and never goes back, in place of the system's monotonic clock (whose ticks are 1 to 4 ms).
 ///     on_evict: `on_evict(key, value, cause)`, called once for whatever leaves, when the call that removed it is done; the causes are
 ///         "expired", "evicted", "replaced", "removed", "cleared", "invalidated" and "refused".
-///     refresh: age in seconds from which calls that load renew a value while others still read the old one.
+///     refresh: age in seconds from which calls that load renew a value while others still read the old one; for entries that live longer than it.
 ///
 /// It may be used by any number of threads. None of your code (`__eq__`, `__hash__`, `__del__`, weigher, timer, on_evict, loaders) runs
 /// while the cache is locked or half changed, so all of it may call the cache.
