@@ -770,6 +770,47 @@ fn g31_a_setting_that_is_refused_is_named() {
     drop(create(&pinyon_options { capacity: u64::MAX, ..options() }));
 }
 
+/// The head of the header says what a cost is that is not stated.
+#[test]
+fn what_is_not_constant_states_its_cost() {
+    let header = include_str!("../../include/pinyon.h");
+    let head = header.split_once("#ifndef").expect("a guard").0;
+    assert!(head.contains("What states no cost is O(1) in the size of the cache"));
+    let docs = |function: &str| {
+        let end =
+            header.find(&format!("{function}(const")).or_else(|| header.find(&format!("{function}(pinyon")));
+        let before = &header[..end.unwrap_or_else(|| panic!("{function} is not there"))];
+        before[before.rfind("/**").expect("docs")..].to_owned()
+    };
+    for function in [
+        "free",
+        "count",
+        "set_capacity",
+        "maintain",
+        "get_stats",
+        "set",
+        "clear",
+        "invalidate_all",
+        "invalidate_tag",
+        "get_many",
+        "set_many",
+        "adopt_many",
+        "remove_many",
+        "complete",
+        "abandon",
+        "next_page",
+        "items_release",
+        "poll_removals",
+    ] {
+        assert!(docs(&format!(" pinyon_{function}")).contains("O("), "{function}");
+    }
+    let like_another = "shrink adopt commit add replace compare_and_swap counter_add complete_adopted";
+    for function in like_another.split(' ') {
+        let docs = docs(&format!(" pinyon_{function}"));
+        assert!(docs.contains("Costs as") || docs.contains("costs"), "{function}");
+    }
+}
+
 /// An old program gives shorter structs, and a newer one longer ones.
 #[test]
 fn g32_structs_of_other_sizes_are_understood() {
