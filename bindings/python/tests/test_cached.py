@@ -910,6 +910,12 @@ def test_g31_a_generator_function_is_refused_and_the_error_says_what_to_do(funct
         assert f"it is {kind}" in str(told.value) and remedy in str(told.value)
 
 
+def test_a_class_is_a_function_that_makes_instances():
+    made = cached(GeneratesWhenCalled)
+    assert made() is made() and list(made()(1)) == [1] and made.__name__ == "GeneratesWhenCalled"
+    assert made.__wrapped__ is GeneratesWhenCalled
+
+
 def test_a_function_that_reads_a_generator_is_no_generator_function():
     assert cached(lambda n: [*generator(n)])(1) == [1]
 

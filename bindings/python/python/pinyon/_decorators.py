@@ -384,9 +384,8 @@ def _dress(made: _core.Cached[..., Any], function: Any) -> None:
             setattr(made, name, getattr(function, name))
         except AttributeError:
             pass
-    for name, what in getattr(function, "__dict__", {}).items():
-        if name != "__wrapped__":
-            setattr(made, name, what)
+    # Not by `setattr`: a class has a `__dict__` among its own names.
+    made.__dict__.update((name, what) for name, what in getattr(function, "__dict__", {}).items() if name != "__wrapped__")
 
 
 def _mark(function: Any) -> None:
