@@ -14,6 +14,9 @@
  * of the caller's functions may run inside of a call. None of them runs under a lock; all may call the cache (but for
  * the clock); none may throw or jump out.
  *
+ * What states no cost is O(1) in the size of the cache, plus the size of the key and of the value (and of the text, of
+ * pinyon_last_error). Callbacks take their own time.
+ *
  * The library starts no threads, and keeps nothing beside its caches but the last error of each thread. A child of a
  * fork may make caches, and use those that no other thread was in a call on at the moment of the fork, but for reads
  * (pinyon_get, pinyon_get_copy, pinyon_get_into, pinyon_get_many, pinyon_visit, pinyon_contains, pinyon_get_metadata);
@@ -394,11 +397,12 @@ typedef struct {
     uint64_t idle_ms;
     /**
      * When a value is due to be loaded again, in milliseconds since it was written; 0: never. See
-     * `pinyon_acquire`.
+     * `pinyon_acquire`. At `ttl_ms` or above it has no effect on entries without a lifetime of their own.
      */
     uint64_t refresh_after_ms;
     /**
      * Loads values that will expire a little before, at random, the sooner the larger: 1 is usual; 0: does not.
+     * Not negative, and finite.
      */
     double refresh_early;
     /**
@@ -702,7 +706,7 @@ extern "C" {
 /**
  * Gets what has left since the last time, the oldest first: at most `capacity` removals, their number in `*count`.
  * Of a cache that was made with a `removal_queue`; when that is full the oldest is lost, which
- * `pinyon_stats.removals_lost` counts.
+ * `pinyon_stats.removals_lost` counts. O(removals got).
  *
  * Returns `PINYON_OK` if there may be more, `PINYON_END` if that was all; `PINYON_ERR_NULL`,
  * `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
@@ -756,7 +760,7 @@ int32_t pinyon_create(const pinyon_options *options, pinyon_cache **cache, char 
 /**
  * Frees a cache, with what is in it; NULL is nothing. Handles stay good. Leases and tickets end. What is still in
  * the queue of removals is dropped. Entries that are in the cache are not told to `on_removed`: call
- * `pinyon_clear` first if they should be.
+ * `pinyon_clear` first if they should be. O(entries).
  *
  * Threads: any, when no other call on this cache is running or will come, and outside of its callbacks. Blocks:
  * no. Calls back: destructors of adopted values, `on_removed_free`.
@@ -765,15 +769,18 @@ void pinyon_free(pinyon_cache *cache);
 
 /**
  * How many entries are in the cache, expired ones that were not noticed yet among them; 0 of what is no cache.
+ * O(shards).
  *
  * Threads: any. Blocks: no. Calls back: no.
  */
 uint64_t pinyon_count(const pinyon_cache *cache);
 
 /**
- * Sets the capacity, in the unit of the cache, and evicts what is above it before it returns.
+ * Sets the capacity, in the unit of the cache, and evicts what is above it before it returns, at most 64 entries under
+ * one lock. O(shards + entries evicted), and once more O(shards) for each 64 of these.
  *
- * Returns `PINYON_OK`, `PINYON_ERR_ARGUMENT` if it is 0, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
+ * Returns `PINYON_OK`; `PINYON_ERR_ARGUMENT` if it is 0, or of bytes below 1024, then nothing changes;
+ * `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
  * Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors.
  */
 int32_t pinyon_set_capacity(const pinyon_cache *cache, uint64_t capacity);
@@ -781,6 +788,7 @@ int32_t pinyon_set_capacity(const pinyon_cache *cache, uint64_t capacity);
 /**
  * Evicts entries until what is left weighs no more than `weight` (entries, bytes or weight, as the capacity is),
  * for a moment when memory is short; the capacity stays. How many it evicted is in `*evicted`, which may be NULL.
+ * Costs as `pinyon_set_capacity`.
  *
  * Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
  * Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors.
@@ -790,6 +798,7 @@ int32_t pinyon_shrink(const pinyon_cache *cache, uint64_t weight, uint64_t *evic
 /**
  * Does upkeep that writes would do little by little, at most `budget` steps: takes out what has expired or was
  * invalidated, and ends leases whose time is over. For idle moments, and for caches that are written seldom.
+ * O(shards + `budget`), at most, and what waits for readers is freed.
  *
  * Returns `PINYON_OK` if nothing is left to do, `PINYON_MORE`, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
  * Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors,
@@ -798,7 +807,8 @@ int32_t pinyon_shrink(const pinyon_cache *cache, uint64_t weight, uint64_t *evic
 int32_t pinyon_maintain(const pinyon_cache *cache, size_t budget);
 
 /**
- * Fills `*stats`. A library that knows fewer fields than the caller leaves the others 0.
+ * Fills `*stats`. A library that knows fewer fields than the caller leaves the others 0. O(shards + threads + keys
+ * that are being loaded).
  *
  * Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
  * Threads: any. Blocks: for writers' short critical sections, shard by shard. Calls back: the destructor of a loaded
@@ -909,7 +919,7 @@ int32_t pinyon_get_metadata(const pinyon_cache *cache, const void *key, size_t k
 
 /**
  * Writes a copy of the value under a copy of the key, whatever is there, unless `options` have a condition. They may
- * be NULL.
+ * be NULL. O(tags), and making room: a heavy entry evicts as many light ones as it takes, at most 64 under one lock.
  *
  * Returns `PINYON_OK`, `PINYON_TOO_HEAVY`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`,
  * `PINYON_ERR_MEMORY`; under a condition also `PINYON_MISS` and `PINYON_NOT_STORED`.
@@ -932,7 +942,8 @@ int32_t pinyon_set(const pinyon_cache *cache,
  * options, where the capacity is bytes, and there a condition, if it is to be stored only under one. With a NULL
  * `free_value` nobody is told.
  *
- * Returns as `pinyon_set`. Touches, threads, blocks: as `pinyon_set`. Calls back: also `free_value`.
+ * Returns as `pinyon_set`. Touches, costs (but for the value, which is not copied), threads, blocks: as `pinyon_set`.
+ * Calls back: also `free_value`.
  */
 int32_t pinyon_adopt(const pinyon_cache *cache,
                      const void *key,
@@ -961,7 +972,7 @@ int32_t pinyon_reserve(const pinyon_cache *cache,
 /**
  * Stores what was written into a reservation, and ends it, whatever is returned. `options` may be NULL.
  *
- * Returns, touches, threads, blocks, calls back: as `pinyon_set`.
+ * Returns, touches, costs (but for the value, which is there), threads, blocks, calls back: as `pinyon_set`.
  */
 int32_t pinyon_commit(const pinyon_cache *cache, pinyon_reservation *reservation, const pinyon_entry_options *options);
 
@@ -976,7 +987,7 @@ void pinyon_discard(pinyon_reservation *reservation);
  * Writes a copy of the value if nothing is there. `options` may be NULL. Atomic.
  *
  * Returns `PINYON_NOT_STORED` if something is there; else as `pinyon_set`.
- * Touches, threads, blocks, calls back: as `pinyon_set`.
+ * Touches, costs, threads, blocks, calls back: as `pinyon_set`.
  */
 int32_t pinyon_add(const pinyon_cache *cache,
                    const void *key,
@@ -989,7 +1000,7 @@ int32_t pinyon_add(const pinyon_cache *cache,
  * Writes a copy of the value if something is there. `options` may be NULL. Atomic.
  *
  * Returns `PINYON_MISS` if nothing is there; else as `pinyon_set`.
- * Touches, threads, blocks, calls back: as `pinyon_set`.
+ * Touches, costs, threads, blocks, calls back: as `pinyon_set`.
  */
 int32_t pinyon_replace(const pinyon_cache *cache,
                        const void *key,
@@ -1004,7 +1015,7 @@ int32_t pinyon_replace(const pinyon_cache *cache,
  * another. Atomic.
  *
  * Returns `PINYON_MISS` if nothing is there, `PINYON_NOT_STORED` if it is something else; else as `pinyon_set`.
- * Touches, threads, blocks, calls back: as `pinyon_set`.
+ * Touches, costs, threads, blocks, calls back: as `pinyon_set`.
  */
 int32_t pinyon_compare_and_swap(const pinyon_cache *cache,
                                 const void *key,
@@ -1022,7 +1033,7 @@ int32_t pinyon_compare_and_swap(const pinyon_cache *cache,
  * `options` (which may be NULL) are for one that is made. Atomic.
  *
  * Returns as `pinyon_set`, `PINYON_ERR_NOT_A_COUNTER` if something else is there, `PINYON_ERR_OVERFLOW`.
- * Touches, threads, blocks, calls back: as `pinyon_set`.
+ * Touches, costs, threads, blocks, calls back: as `pinyon_set`.
  */
 int32_t pinyon_counter_add(const pinyon_cache *cache,
                            const void *key,
@@ -1070,7 +1081,7 @@ int32_t pinyon_touch(const pinyon_cache *cache, const void *key, size_t key_size
 int32_t pinyon_expire_after(const pinyon_cache *cache, const void *key, size_t key_size, uint64_t ttl_ms);
 
 /**
- * Removes every entry. O(entries); see `pinyon_invalidate_all`.
+ * Removes every entry. O(entries), at most 64 under one lock; see `pinyon_invalidate_all`.
  *
  * Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
  * Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors.
@@ -1079,7 +1090,8 @@ int32_t pinyon_clear(const pinyon_cache *cache);
 
 /**
  * Outdates every entry at once, and what is being loaded; their memory goes with the writes that follow, or by
- * `pinyon_maintain`. O(shards).
+ * `pinyon_maintain`. O(shards); but of seven calls so fast that writes lie between them and none of the entries has
+ * been looked at, the last does that work first, O(entries), at most 64 under one lock.
  *
  * Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
  * Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors.
@@ -1087,7 +1099,8 @@ int32_t pinyon_clear(const pinyon_cache *cache);
 int32_t pinyon_invalidate_all(const pinyon_cache *cache);
 
 /**
- * Outdates every entry that has this tag, as `pinyon_invalidate_all` does all.
+ * Outdates every entry that has this tag, as `pinyon_invalidate_all` does all. O(shards), however many have it; O(1) if
+ * none has.
  *
  * Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
  * Threads: any. Blocks: for other writers' short critical sections. Calls back: no.
@@ -1096,7 +1109,7 @@ int32_t pinyon_invalidate_tag(const pinyon_cache *cache, const void *tag, size_t
 
 /**
  * Gets the values of many keys, as `pinyon_get` each, but the memory that one key needs comes while others are
- * looked at. Fills `found[0..count]`, in the order of the keys.
+ * looked at. Fills `found[0..count]`, in the order of the keys. O(`count`).
  *
  * Returns `PINYON_OK`, whatever was found; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`: then
  * nothing is filled.
@@ -1106,7 +1119,7 @@ int32_t pinyon_get_many(const pinyon_cache *cache, const pinyon_bytes *keys, siz
 
 /**
  * Writes many pairs, as `pinyon_set` each, with the same options. What became of each is in `codes[0..count]`,
- * which may be NULL.
+ * which may be NULL. O(`count`), each pair as `pinyon_set`.
  *
  * Returns `PINYON_OK` if all were stored, else the largest of the codes; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`,
  * `PINYON_ERR_HANDLE`, then nothing is written; `PINYON_ERR_MEMORY`, then those are whose code is another.
@@ -1120,7 +1133,8 @@ int32_t pinyon_set_many(const pinyon_cache *cache,
 
 /**
  * As `pinyon_set_many`, of values that stay in memory of the caller's, as `pinyon_adopt` has it: `free_value` is
- * called exactly once with each and `user`, whatever this returns, unless `pairs` itself is not there.
+ * called exactly once with each and `user`, whatever this returns, unless `pairs` itself is not there. O(`count`), each
+ * as `pinyon_adopt`.
  *
  * Returns, touches, threads, blocks: as `pinyon_set_many`. Calls back: also `free_value`.
  */
@@ -1134,7 +1148,7 @@ int32_t pinyon_adopt_many(const pinyon_cache *cache,
 
 /**
  * Removes many keys, as `pinyon_remove` each. `codes[0..count]`, which may be NULL, has `PINYON_OK` or
- * `PINYON_MISS` of each.
+ * `PINYON_MISS` of each. O(`count`).
  *
  * Returns `PINYON_OK`; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`: then nothing is removed.
  * Threads, blocks, calls back: as `pinyon_remove`.
@@ -1164,7 +1178,7 @@ int32_t pinyon_acquire(const pinyon_cache *cache,
 /**
  * Brings a copy of the value that a token stands for, and gives it to all who wait. It is stored unless its key
  * was written or removed since the token was given. Ends the lease, unless it returns a negative code. `options`
- * may be NULL.
+ * may be NULL. Costs as `pinyon_set`, and O(those who wait for the key).
  *
  * Returns `PINYON_OK`, `PINYON_OVERTAKEN`, `PINYON_TOO_HEAVY`, `PINYON_LAPSED`; `PINYON_ERR_NULL`,
  * `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`, `PINYON_ERR_MEMORY`.
@@ -1181,7 +1195,8 @@ int32_t pinyon_complete(const pinyon_cache *cache,
  * As `pinyon_complete`, with a value that stays in memory of the caller's, as `pinyon_adopt` has it: `free_value`
  * is called exactly once, whatever this returns.
  *
- * Returns, threads, blocks: as `pinyon_complete`. Calls back: also `free_value`.
+ * Returns, costs (but for the value, which is not copied), threads, blocks: as `pinyon_complete`. Calls back: also
+ * `free_value`.
  */
 int32_t pinyon_complete_adopted(const pinyon_cache *cache,
                                 uint64_t token,
@@ -1192,7 +1207,8 @@ int32_t pinyon_complete_adopted(const pinyon_cache *cache,
                                 const pinyon_entry_options *options);
 
 /**
- * Gives a lease up: one of those who wait, or the next who asks, loads in place of its holder.
+ * Gives a lease up: one of those who wait, or the next who asks, loads in place of its holder. O(those who wait for
+ * the key).
  *
  * Returns `PINYON_OK`, `PINYON_LAPSED`, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
  * Threads: any. Blocks: no. Calls back: `clock`.
@@ -1223,7 +1239,8 @@ int32_t pinyon_leave(const pinyon_cache *cache, uint64_t ticket);
  * Gets the next entries: at most `capacity` of them into `items`, their number into `*count`, and moves `*cursor`,
  * which begins at `PINYON_START`. What is in the cache for the whole of an iteration is seen once; what comes and
  * goes meanwhile may be seen or not. An iteration may be left at any page, or go on on another thread. A page may
- * have fewer entries than there is room, and none.
+ * have fewer entries than there is room, and none. O(`capacity`) in tables that are as full as usual; a whole iteration is
+ * O(entries that the tables have room for), which is the most there ever were.
  *
  * Returns `PINYON_OK`; `PINYON_END` with the last page, and after it; `PINYON_TOO_SMALL` if more entries share a
  * hash than there is room, then their number is in `*count` (with room for 16 it does not happen by chance);
@@ -1239,7 +1256,7 @@ int32_t pinyon_next_page(const pinyon_cache *cache,
 
 /**
  * Gives items back, and sets their keepers to NULL, so that a second time does nothing. NULL, or no items, is
- * nothing.
+ * nothing. O(`count`).
  *
  * Threads: any. Blocks: no. Calls back: destructors of adopted values.
  */

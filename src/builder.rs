@@ -64,6 +64,7 @@ pub struct Builder<K, V, S = RandomState> {
     statistics: bool,
     dated: bool,
     soft: Option<Soft>,
+    beta: Option<f64>,
     huge_pages: bool,
     hasher: S,
     _pairs: PhantomData<fn(K, V)>,
@@ -84,6 +85,7 @@ impl<K, V> Builder<K, V> {
             statistics: true,
             dated: false,
             soft: None,
+            beta: None,
             huge_pages: false,
             hasher: RandomState::new(),
             _pairs: PhantomData,
@@ -207,6 +209,7 @@ impl<K, V, S> Builder<K, V, S> {
             statistics,
             dated,
             soft,
+            beta,
             huge_pages,
             ..
         } = self;
@@ -224,6 +227,7 @@ impl<K, V, S> Builder<K, V, S> {
             statistics,
             dated,
             soft,
+            beta,
             huge_pages,
             hasher,
             _pairs,
@@ -276,15 +280,19 @@ impl<K, V, S> Builder<K, V, S> {
     /// A value that was written so long ago is due to be loaded again, by calls that load and by leases (G22): as
     /// [`LoadOptions::refresh_after`](crate::LoadOptions::refresh_after), for all that do not say otherwise. Turns
     /// [`track_age`](Self::track_age) on.
+    ///
+    /// At [`time_to_live`](Self::time_to_live) or above it has no effect on entries without a lifetime of their own, which expire before
+    /// they are due. It is no error, because entries may be given longer ones.
     pub fn refresh_after(mut self, age: Duration) -> Self {
         self.soft = Some(Soft::of_age(age, self.soft));
         self
     }
 
     /// A value that will expire is due to be loaded again a little before, at random: as
-    /// [`LoadOptions::refresh_early`](crate::LoadOptions::refresh_early), for all that do not say otherwise.
+    /// [`LoadOptions::refresh_early`](crate::LoadOptions::refresh_early), for all that do not say otherwise. 0 or more, and finite;
+    /// [`build`](Self::build) refuses others.
     pub fn refresh_early(mut self, beta: f64) -> Self {
-        self.soft = Some(Soft::early(beta, self.soft));
+        self.beta = Some(beta);
         self
     }
 
@@ -314,12 +322,6 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
         let dated = self.dated || self.soft.is_some_and(Soft::asks_age);
         let timed = self.ttl.is_some() || self.tti.is_some() || self.rule.is_some() || dated;
         let (amount, weigher, expected) = match capacity {
-            Capacity::Entries(0) | Capacity::Weight(0) => {
-                return Err(BuildError::new(setting, 0, "1 or more"));
-            }
-            Capacity::Bytes(bytes, _) if bytes < 1024 => {
-                return Err(BuildError::new(setting, bytes, "1024 bytes or more"));
-            }
             Capacity::Entries(entries) => (entries, Weigher::One, entries),
             Capacity::Weight(weight) => {
                 let weigher = self.weigher.take().unwrap_or_else(|| Arc::new(|_, _| 1));
@@ -327,6 +329,10 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
             }
             Capacity::Bytes(bytes, heap) => (bytes, Weigher::Bytes(heap), 0),
         };
+        let (least, allowed) = weigher.least();
+        if amount < least {
+            return Err(BuildError::new(setting, amount, allowed));
+        }
         if self.weigher.is_some() {
             return Err(BuildError::new(
                 "weigher",
@@ -334,6 +340,7 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
                 "beside capacity_weight only",
             ));
         }
+        let soft = self.take_soft()?;
         let shards = self.shard_count(&weigher, amount, cores)?;
         let seed = self.hasher.hash_one(0x5EED_u64);
         let limits = Limits::of(&weigher, amount, shards);
@@ -363,8 +370,7 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
         };
         let span = Span::new(self.ttl, self.tti);
         let counted = matches!(weigher, Weigher::One);
-        let inner =
-            Inner { store, hasher: self.hasher, weigher, span, rule: self.rule, soft: self.soft, counted };
+        let inner = Inner { store, hasher: self.hasher, weigher, span, rule: self.rule, soft, counted };
         Ok(Cache { inner: Arc::new(inner) })
     }
 
@@ -376,6 +382,15 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
         match self.capacities.pop() {
             None => Ok(capacity),
             Some((other, _)) => Err(BuildError::new(other, format!("given beside {}", capacity.0), ALLOWED)),
+        }
+    }
+
+    fn take_soft(&mut self) -> Result<Option<Soft>, BuildError> {
+        let soft = self.soft.take();
+        match self.beta {
+            Some(beta) if beta.is_finite() && beta >= 0.0 => Ok(Some(Soft::early(beta, soft))),
+            Some(beta) => Err(BuildError::new("refresh_early", beta, "0 or more, and finite")),
+            None => Ok(soft),
         }
     }
 

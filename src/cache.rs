@@ -393,18 +393,19 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         self.inner.store.shards.len()
     }
 
-    /// A reading of the statistics. O(shards + threads); locks each shard for a moment.
+    /// A reading of the statistics. O(shards + threads + keys that are being loaded); locks each shard for a moment.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.inner.store.stats()
     }
 
     /// Changes the capacity, in the units it was built with. A smaller one evicts by policy, at most 64 entries under one
-    /// lock, until the rest fits; other calls go on meanwhile, and never bring the weight up again.
+    /// lock, until the rest fits; other calls go on meanwhile, and never bring the weight up again. O(shards + entries evicted), and
+    /// once more O(shards) for each 64 of these.
     ///
     /// # Errors
     ///
-    /// If `capacity` is 0; nothing changes then.
+    /// If `capacity` is 0, or of a budget of bytes below 1024; nothing changes then.
     ///
     /// ```
     /// let cache = pinyon::Cache::builder().capacity(100).build()?;
@@ -418,8 +419,9 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     }
 
     pub(crate) fn resize(&self, capacity: u64, company: Company) -> Result<(), BuildError> {
-        if capacity == 0 {
-            return Err(BuildError::new("set_capacity", capacity, "1 or more"));
+        let (least, allowed) = self.inner.weigher.least();
+        if capacity < least {
+            return Err(BuildError::new("set_capacity", capacity, allowed));
         }
         let store = &self.inner.store;
         store.budget.set_capacity(capacity);
@@ -439,7 +441,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     }
 
     /// Evicts what the policy chooses until what is left weighs no more than this, or as many as there were when the call began
-    /// are gone, for a moment when memory is short; the capacity stays. How many it evicted. What weighs nothing stays.
+    /// are gone, for a moment when memory is short; the capacity stays. How many it evicted. What weighs nothing stays. Costs as
+    /// [`set_capacity`](Self::set_capacity).
     ///
     /// ```
     /// let cache = pinyon::Cache::builder().capacity(100).build()?;
@@ -455,7 +458,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
 
     /// Does upkeep that writes would do little by little: removes expired and invalidated entries, goes on with the growth of tables,
     /// frees what waits for readers. At most `budget` steps (timers visited, buckets copied or swept, leases looked at). An idle cache keeps
-    /// such entries in memory until a write or this call comes upon them. It also ends leases whose time is over.
+    /// such entries in memory until a write or this call comes upon them. It also ends leases whose time is over. O(shards + `budget`), at
+    /// most, and what waits for readers is freed.
     ///
     /// ```
     /// # let cache = pinyon::Cache::<u8, u8>::builder().capacity(10).build()?;

@@ -44,12 +44,23 @@ pub struct Exclusive<'c, K, V, S> {
 }
 
 impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
+    /// Of a cache that nobody else uses.
+    ///
     /// # Safety
     ///
     /// While any borrow taken from this value is in use, or one of its methods runs: no other thread calls any method of any handle
     /// of the cache, no [`ValueRef`](crate::ValueRef), [`Pinned`](crate::Pinned) or [`Iter`](crate::Iter) of it is alive
     /// anywhere, and the calling thread writes to the cache only through this value. User code that a method runs
     /// (equality, drop, listener and the others) may make an `Exclusive` of its own, if no borrow taken from this one is in use.
+    ///
+    /// ```
+    /// # use pinyon::{Cache, exclusive::Exclusive};
+    /// let cache = Cache::builder().capacity(10).build()?;
+    /// // SAFETY: there is one thread, and no guard of this cache is alive.
+    /// let mut alone = unsafe { Exclusive::new(&cache) };
+    /// alone.insert("a", 1);
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     #[must_use]
     #[allow(unsafe_code)]
     pub unsafe fn new(cache: &'c Cache<K, V, S>) -> Self {
@@ -67,6 +78,16 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     }
 
     /// As [`Cache::get`], without a guard and without a clone.
+    ///
+    /// ```
+    /// # use pinyon::{Cache, exclusive::Exclusive};
+    /// # let cache = Cache::builder().capacity(10).build()?;
+    /// # // SAFETY: there is one thread, and no guard of this cache is alive.
+    /// # let mut alone = unsafe { Exclusive::new(&cache) };
+    /// alone.insert("a", 1);
+    /// assert_eq!((alone.get("a"), alone.get("b")), (Some(&1), None));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     #[inline]
     pub fn get<Q>(&self, key: &Q) -> Option<&V>
     where
@@ -78,6 +99,15 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
 
     /// As [`get`](Self::get), but a key that is not there is not counted as a miss: for callers who will then ask by
     /// [`Cache::acquire`], which counts it.
+    ///
+    /// ```
+    /// # use pinyon::{Cache, exclusive::Exclusive};
+    /// # let cache = Cache::<&str, i32>::builder().capacity(10).build()?;
+    /// # // SAFETY: there is one thread, and no guard of this cache is alive.
+    /// # let mut alone = unsafe { Exclusive::new(&cache) };
+    /// assert_eq!((alone.get_present("a"), cache.stats().misses), (None, 0));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     #[inline]
     pub fn get_present<Q>(&self, key: &Q) -> Option<&V>
     where
@@ -92,6 +122,16 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     }
 
     /// As [`Cache::peek`], without a guard and without a clone.
+    ///
+    /// ```
+    /// # use pinyon::{Cache, exclusive::Exclusive};
+    /// # let cache = Cache::builder().capacity(10).build()?;
+    /// # // SAFETY: there is one thread, and no guard of this cache is alive.
+    /// # let mut alone = unsafe { Exclusive::new(&cache) };
+    /// alone.insert("a", 1);
+    /// assert_eq!((alone.peek("a"), cache.stats().hits), (Some(&1), 0));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     #[inline]
     pub fn peek<Q>(&self, key: &Q) -> Option<&V>
     where
@@ -102,6 +142,16 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     }
 
     /// As [`peek`](Self::peek), with the key as it is stored.
+    ///
+    /// ```
+    /// # use pinyon::{Cache, exclusive::Exclusive};
+    /// # let cache = Cache::builder().capacity(10).build()?;
+    /// # // SAFETY: there is one thread, and no guard of this cache is alive.
+    /// # let mut alone = unsafe { Exclusive::new(&cache) };
+    /// alone.insert("a", 1);
+    /// assert_eq!(alone.peek_key_value("a"), Some((&"a", &1)));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     #[inline]
     pub fn peek_key_value<Q>(&self, key: &Q) -> Option<(&K, &V)>
     where
@@ -114,6 +164,19 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
 
     /// Looks at every entry, in no order, and leaves no trace: for a collector of garbage, so also at those that have expired and
     /// are not out yet.
+    ///
+    /// ```
+    /// # use pinyon::{Cache, exclusive::Exclusive};
+    /// # let cache = Cache::builder().capacity(10).build()?;
+    /// # // SAFETY: there is one thread, and no guard of this cache is alive.
+    /// # let mut alone = unsafe { Exclusive::new(&cache) };
+    /// alone.insert("a", 1);
+    /// alone.insert("b", 2);
+    /// let mut sum = 0;
+    /// alone.for_each_stored(|_, value| sum += value);
+    /// assert_eq!(sum, 3);
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn for_each_stored(&self, mut look: impl FnMut(&K, &V)) {
         let _reentry = Pin::new();
         let store = &self.cache.inner.store;
@@ -130,6 +193,20 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     /// # Errors
     ///
     /// Those of `matches`.
+    ///
+    /// ```
+    /// # use pinyon::{Cache, exclusive::Exclusive};
+    /// # use std::hash::{BuildHasher, RandomState};
+    /// # let hasher = RandomState::new();
+    /// # let cache = Cache::builder().capacity(10).hasher(hasher.clone()).build()?;
+    /// # // SAFETY: there is one thread, and no guard of this cache is alive.
+    /// # let mut alone = unsafe { Exclusive::new(&cache) };
+    /// alone.insert("a", 1);
+    /// let hash = hasher.hash_one("a");
+    /// assert_eq!(alone.find(hash, |stored| Ok::<_, ()>(*stored == "a")), Ok(Some((&"a", &1))));
+    /// assert_eq!(alone.find(hash, |_| Err("cannot tell")), Err("cannot tell"));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn find<E>(
         &self,
         hash: u64,
@@ -147,6 +224,16 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     }
 
     /// As [`Cache::insert`]; what it replaces and evicts is dropped before it returns.
+    ///
+    /// ```
+    /// # use pinyon::{Cache, Inserted, exclusive::Exclusive};
+    /// # let cache = Cache::builder().capacity(10).build()?;
+    /// # // SAFETY: there is one thread, and no guard of this cache is alive.
+    /// # let mut alone = unsafe { Exclusive::new(&cache) };
+    /// assert_eq!(alone.insert("a", 1), Inserted::Added);
+    /// assert_eq!(alone.insert("a", 2), Inserted::Replaced);
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn insert(&mut self, key: K, value: V) -> Inserted<K, V> {
         let hash = self.cache.hash(&key);
         let same = |key: &K, stored: &K| Ok::<_, Infallible>(key == stored);
@@ -155,6 +242,17 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     }
 
     /// As [`Cache::insert_with`]; what it replaces and evicts is dropped before it returns.
+    ///
+    /// ```
+    /// # use pinyon::{Cache, InsertOptions, exclusive::Exclusive};
+    /// # use std::time::Duration;
+    /// # let cache = Cache::builder().capacity(10).build()?;
+    /// # // SAFETY: there is one thread, and no guard of this cache is alive.
+    /// # let mut alone = unsafe { Exclusive::new(&cache) };
+    /// alone.insert_with("a", 1, InsertOptions::new().ttl(Duration::from_secs(60)));
+    /// assert!(cache.metadata("a").unwrap().remaining.is_some());
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn insert_with(&mut self, key: K, value: V, options: InsertOptions) -> Inserted<K, V> {
         let hash = self.cache.hash(&key).bits();
         let same = |key: &K, stored: &K| Ok::<_, Infallible>(key == stored);
@@ -169,6 +267,21 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     /// # Errors
     ///
     /// Those of `same`.
+    ///
+    /// ```
+    /// # use pinyon::{Cache, InsertOptions, Inserted, exclusive::Exclusive};
+    /// # use std::hash::{BuildHasher, RandomState};
+    /// # let hasher = RandomState::new();
+    /// # let cache = Cache::builder().capacity(10).hasher(hasher.clone()).build()?;
+    /// # // SAFETY: there is one thread, and no guard of this cache is alive.
+    /// # let mut alone = unsafe { Exclusive::new(&cache) };
+    /// let (hash, options) = (hasher.hash_one("a"), InsertOptions::new());
+    /// let done = alone.set(hash, "a", 1, options.clone(), |key, stored| Ok::<_, ()>(key == stored));
+    /// assert_eq!(done, Ok(Inserted::Added));
+    /// assert_eq!(alone.set(hash, "a", 2, options, |_, _| Err("cannot tell")), Err("cannot tell"));
+    /// assert_eq!(alone.get("a"), Some(&1));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn set<E>(
         &mut self,
         hash: u64,
@@ -279,11 +392,32 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     }
 
     /// As [`Cache::insert_if_absent`].
+    ///
+    /// ```
+    /// # use pinyon::{Cache, InsertOptions, exclusive::Exclusive};
+    /// # let cache = Cache::builder().capacity(10).build()?;
+    /// # // SAFETY: there is one thread, and no guard of this cache is alive.
+    /// # let mut alone = unsafe { Exclusive::new(&cache) };
+    /// assert!(alone.insert_if_absent("a", 1, InsertOptions::new()).is_stored());
+    /// assert!(!alone.insert_if_absent("a", 2, InsertOptions::new()).is_stored());
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn insert_if_absent(&mut self, key: K, value: V, options: InsertOptions) -> Inserted<K, V> {
         self.writer().put(key, value, options, |there| there.is_none()).into()
     }
 
     /// As [`Cache::compute`].
+    ///
+    /// ```
+    /// # use pinyon::{Cache, Compute, exclusive::Exclusive};
+    /// # let cache = Cache::builder().capacity(10).build()?;
+    /// # // SAFETY: there is one thread, and no guard of this cache is alive.
+    /// # let mut alone = unsafe { Exclusive::new(&cache) };
+    /// alone.compute("a", |there| Compute::Put(there.map_or(1, |n| n + 1)));
+    /// alone.compute("a", |there| Compute::Put(there.map_or(1, |n| n + 1)));
+    /// assert_eq!(alone.get("a"), Some(&2));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn compute(&mut self, key: K, decide: impl FnMut(Option<&V>) -> Compute<V>) -> crate::Computed<V> {
         let done: Done<K, V> = self.writer().compute(key, decide);
         done.into()
@@ -293,12 +427,35 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     ///
     /// # Errors
     ///
-    /// If `capacity` is 0; nothing changes then.
+    /// If `capacity` is 0, or of a budget of bytes below 1024; nothing changes then.
+    ///
+    /// ```
+    /// # use pinyon::{Cache, exclusive::Exclusive};
+    /// # let cache = Cache::builder().capacity(10).build()?;
+    /// # // SAFETY: there is one thread, and no guard of this cache is alive.
+    /// # let mut alone = unsafe { Exclusive::new(&cache) };
+    /// (0..10).for_each(|n| drop(alone.insert(n, n)));
+    /// alone.set_capacity(5)?;
+    /// assert_eq!((cache.len(), cache.capacity()), (5, 5));
+    /// assert!(alone.set_capacity(0).is_err());
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn set_capacity(&mut self, capacity: u64) -> Result<(), crate::BuildError> {
         self.cache.resize(capacity, Company::Alone)
     }
 
     /// As [`Cache::invalidate`]; `out` looks at the value before it is dropped. If `out` panics, the pair may never be dropped.
+    ///
+    /// ```
+    /// # use pinyon::{Cache, exclusive::Exclusive};
+    /// # let cache = Cache::builder().capacity(10).build()?;
+    /// # // SAFETY: there is one thread, and no guard of this cache is alive.
+    /// # let mut alone = unsafe { Exclusive::new(&cache) };
+    /// alone.insert("a", 1);
+    /// assert_eq!(alone.remove("a", |value| *value), Some(1));
+    /// assert_eq!(alone.remove("a", |value| *value), None);
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     #[allow(unsafe_code)]
     pub fn remove<Q, R>(&mut self, key: &Q, out: impl FnOnce(&V) -> R) -> Option<R>
     where
@@ -326,23 +483,68 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     }
 
     /// As [`Cache::clear`].
+    ///
+    /// ```
+    /// # use pinyon::{Cache, exclusive::Exclusive};
+    /// # let cache = Cache::builder().capacity(10).build()?;
+    /// # // SAFETY: there is one thread, and no guard of this cache is alive.
+    /// # let mut alone = unsafe { Exclusive::new(&cache) };
+    /// alone.insert("a", 1);
+    /// alone.clear();
+    /// assert!(cache.is_empty());
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn clear(&mut self) {
         let store = &self.cache.inner.store;
         store.clear(&mut Rest::thorough(store, Company::Alone));
     }
 
     /// As [`Cache::invalidate_all`]; what it must sweep out is dropped before it returns.
+    ///
+    /// ```
+    /// # use pinyon::{Cache, exclusive::Exclusive};
+    /// # let cache = Cache::builder().capacity(10).build()?;
+    /// # // SAFETY: there is one thread, and no guard of this cache is alive.
+    /// # let mut alone = unsafe { Exclusive::new(&cache) };
+    /// alone.insert("a", 1);
+    /// alone.invalidate_all();
+    /// assert_eq!(alone.get("a"), None);
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn invalidate_all(&mut self) {
         let store = &self.cache.inner.store;
         store.invalidate_all(&mut Rest::new(store, Company::Alone));
     }
 
     /// As [`Cache::invalidate_tag`].
+    ///
+    /// ```
+    /// # use pinyon::{Cache, InsertOptions, exclusive::Exclusive};
+    /// # let cache = Cache::builder().capacity(10).build()?;
+    /// # // SAFETY: there is one thread, and no guard of this cache is alive.
+    /// # let mut alone = unsafe { Exclusive::new(&cache) };
+    /// alone.insert_with("a", 1, InsertOptions::new().tags(["odd"]));
+    /// alone.invalidate_tag("odd");
+    /// assert_eq!(alone.get("a"), None);
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn invalidate_tag(&mut self, tag: impl AsRef<[u8]>) {
         self.cache.invalidate_tag(tag);
     }
 
     /// As [`Cache::maintain`].
+    ///
+    /// ```
+    /// # use pinyon::{Cache, exclusive::Exclusive};
+    /// # let cache = Cache::builder().capacity(10).build()?;
+    /// # // SAFETY: there is one thread, and no guard of this cache is alive.
+    /// # let mut alone = unsafe { Exclusive::new(&cache) };
+    /// alone.insert("a", 1);
+    /// alone.invalidate_all();
+    /// while !alone.maintain(1000).done {}
+    /// assert!(cache.is_empty());
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
     pub fn maintain(&mut self, budget: usize) -> crate::Maintained {
         self.cache.maintain_all(budget, Company::Alone)
     }

@@ -190,7 +190,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
 
     /// Clones of the next `limit` entries (0 counts as 1) or a few less, and where to go on: an iteration that may stop at every page, and be taken up
     /// on another thread or never. What it sees is what [`iter`](Self::iter) sees. Entries that share a hash are in one page,
-    /// which is larger than `limit` if they are more than that. A page is not a read: nothing is counted.
+    /// which is larger than `limit` if they are more than that. A page is not a read: nothing is counted. O(`limit`) in tables that are as
+    /// full as usual; a whole iteration is O(entries that the tables have room for), which is the most there ever were.
     ///
     /// ```
     /// use pinyon::Cursor;

@@ -200,6 +200,14 @@ impl<K, V> Clone for Weigher<K, V> {
 }
 
 impl<K, V> Weigher<K, V> {
+    /// The least capacity there is in these units, and how an error says so.
+    pub(crate) fn least(&self) -> (u64, &'static str) {
+        match self {
+            Weigher::Bytes(_) => (1024, "1024 bytes or more"),
+            Weigher::One | Weigher::Units(_) => (1, "1 or more"),
+        }
+    }
+
     /// The weight of a pair. Runs user code. `overhead` is what the library needs for an entry.
     #[inline]
     pub(crate) fn weigh(&self, key: &K, value: &V, overhead: impl FnOnce() -> u64) -> u64 {

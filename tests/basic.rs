@@ -735,6 +735,11 @@ fn a_bad_setting_is_named_with_what_was_given_and_what_is_allowed() {
     );
     assert_eq!(told(new().capacity(1).shards(0)), ("shards", "0".into(), "1 to 4096"));
     assert_eq!(told(new().capacity(1).shards(4097)), ("shards", "4097".into(), "1 to 4096"));
+    for (beta, text) in [(-1.0, "-1"), (f64::NAN, "NaN"), (f64::INFINITY, "inf"), (f64::NEG_INFINITY, "-inf")]
+    {
+        let error = told(new().capacity(1).refresh_early(beta));
+        assert_eq!(error, ("refresh_early", text.into(), "0 or more, and finite"));
+    }
     assert_eq!(
         told(new().capacity(1).capacity_weight(1)),
         ("capacity", "given beside capacity_weight".into(), one)
@@ -764,6 +769,9 @@ fn good_settings_are_taken_and_shown() {
         );
     }
     assert_eq!(checked(Cache::<u64, u64>::builder().capacity(u64::MAX)).capacity(), u64::MAX);
+    for beta in [0.0, -0.0, 1.0, f64::MAX] {
+        drop(checked(Cache::<u64, u64>::builder().capacity(10).refresh_early(beta)));
+    }
     let quiet = checked(Cache::<u64, u64>::builder().capacity(10).statistics(false));
     quiet.insert(1, 1);
     assert_eq!((quiet.get(&1), quiet.stats().hits, quiet.stats().added), (Some(1), 0, 1));

@@ -401,6 +401,20 @@ fn g05_no_capacity_is_an_error_and_changes_nothing() {
 }
 
 #[test]
+fn g05_a_budget_of_bytes_does_not_go_below_what_the_builder_takes() {
+    let cache: common::Checked<u64, Vec<u8>> = checked(Cache::builder().capacity_bytes(10_000));
+    cache.insert(1, vec![0; 100]);
+    for given in [0, 10, 1023] {
+        let error = cache.set_capacity(given).unwrap_err();
+        assert_eq!((error.setting(), error.allowed()), ("set_capacity", "1024 bytes or more"));
+        assert_eq!(error.given(), given.to_string());
+        assert_eq!((cache.capacity(), cache.len()), (10_000, 1));
+    }
+    cache.set_capacity(1024).unwrap();
+    assert_eq!((cache.capacity(), cache.len()), (1024, 1));
+}
+
+#[test]
 fn g05_a_shrink_keeps_what_is_used() {
     let cache: common::Checked<u64, u64> = checked(Cache::builder().capacity(1000).shards(1));
     (0..1000).for_each(|key| drop(cache.insert(key, key)));

@@ -286,7 +286,9 @@ std::optional<T> decode(std::string_view bytes) {
 
 // ------------------------------------------------------------------------------------------------ options
 
-/// How long. Nothing is the default, which each use names; what is under a millisecond is one.
+/// How long. Nothing is the default, which each use names; 0 is one millisecond. One below 0 is `PINYON_ERR_ARGUMENT`, by the
+/// name of its option: of the constructor of a cache as `pinyon::error`, of other functions as status. Nothing is changed
+/// then.
 using lifetime = std::optional<std::chrono::milliseconds>;
 /// For ever, whatever the default.
 inline constexpr std::chrono::milliseconds never = std::chrono::milliseconds::max();
@@ -329,9 +331,11 @@ struct options {
     lifetime ttl = std::nullopt;
     /// How long they live unread; by default that does not matter.
     lifetime idle = std::nullopt;
-    /// How old a value is when `get_or_load` loads it again; by default it does not.
+    /// How old a value is when `get_or_load` loads it again; by default it does not. At `ttl` or above it has no effect
+    /// on entries without a lifetime of their own.
     lifetime refresh_after = std::nullopt;
     /// Loads values that will expire a little before, at random, the sooner the larger: 1 is usual; 0: does not.
+    /// Not negative, and finite.
     double refresh_early = 0;
     /// Are hits and misses counted?
     bool statistics = true;
@@ -395,6 +399,21 @@ inline std::uint64_t to_c(lifetime time) noexcept {
     return *time == never ? PINYON_NEVER : std::uint64_t(std::max<std::int64_t>(time->count(), 1));
 }
 
+/// The error of a time below 0, by the name of its option; else done.
+inline status checked(const char* option, lifetime time) {
+    if (!time || time->count() >= 0) return {};
+    return {PINYON_ERR_ARGUMENT, std::string(option) + " was " + std::to_string(time->count()) +
+                                     " ms; allowed: 0 or more, pinyon::never for ever"};
+}
+
+/// The first error of several.
+inline status first_of(std::initializer_list<status> all) {
+    for (const status& each : all) {
+        if (!each) return each;
+    }
+    return {};
+}
+
 inline lifetime from_c(std::uint64_t ms) noexcept {
     if (ms == PINYON_NEVER) return std::nullopt;
     return std::chrono::milliseconds(std::min(ms, std::uint64_t(never.count())));
@@ -404,6 +423,7 @@ inline lifetime from_c(std::uint64_t ms) noexcept {
 class c_entry {
 public:
     explicit c_entry(const entry_options& of, std::uint32_t condition = 0, pinyon_bytes expected = {}) {
+        if (of.ttl || of.idle) wrong_ = first_of({checked("ttl", of.ttl), checked("idle", of.idle)});
         for (const std::string& tag : of.tags) tags_.push_back(bytes_of(tag));
         all_.struct_size = sizeof all_;
         all_.ttl_ms = to_c(of.ttl);
@@ -417,8 +437,11 @@ public:
     c_entry(const c_entry&) = delete;
     c_entry& operator=(const c_entry&) = delete;
     const pinyon_entry_options* get() const noexcept { return &all_; }
+    /// Done, or why there can be no such entry.
+    const status& wrong() const noexcept { return wrong_; }
 
 private:
+    status wrong_;
     std::vector<pinyon_bytes> tags_;
     pinyon_entry_options all_ = {};
 };
@@ -565,9 +588,11 @@ public:
     /// How many bytes.
     std::size_t size() const noexcept { return size_; }
 
-    /// Stores what was written; the cache must still be there. As `cache::set`; a second time is an error.
+    /// Stores what was written; the cache must still be there. As `cache::set`; a second time is an error. One with a time
+    /// below 0 does not count: the writer stays as it is.
     status commit(const entry_options& how = {}) {
         const detail::c_entry options(how);
+        if (!options.wrong()) return options.wrong();
         return status(pinyon_commit(cache_, reservation_.release(), options.get()));
     }
 
@@ -605,6 +630,9 @@ class cache {
 public:
     /// Makes a cache. The error is `PINYON_ERR_ARGUMENT`, and its message says which option.
     [[nodiscard]] static result<cache> create(options how) {
+        status wrong = detail::first_of({detail::checked("ttl", how.ttl), detail::checked("idle", how.idle),
+                                         detail::checked("refresh_after", how.refresh_after)});
+        if (!wrong) return wrong;
         pinyon_options all = {};
         all.struct_size = sizeof all;
         all.capacity = how.capacity;
@@ -753,8 +781,10 @@ public:
         static_assert(std::is_same_v<V, std::int64_t> && std::is_base_of_v<detail::plain<V>, codec<V>>,
                       "pinyon: counters are std::int64_t");
         static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "pinyon: counters have their least byte first");
+        const detail::c_entry options(how);
+        if (!options.wrong()) return options.wrong();
         std::int64_t now = 0;
-        status done(with_key(pinyon_counter_add, key, delta, initial, detail::c_entry(how).get(), &now));
+        status done(with_key(pinyon_counter_add, key, delta, initial, options.get(), &now));
         if (!done) return done;
         return now;
     }
@@ -780,7 +810,8 @@ public:
         const detail::c_entry options(how);
         const std::size_t count = keys.bytes.size();
         std::vector<pinyon_pair> all(count);
-        std::vector<std::int32_t> codes(count);
+        std::vector<std::int32_t> codes(count, options.wrong().code());
+        if (!options.wrong()) return codes;
         std::int32_t code;
         for (std::size_t i = 0; i < count; i++) all[i].key = keys.bytes[i];
         if constexpr (detail::is_shared<V>) {
@@ -824,6 +855,8 @@ public:
     /// Gives an entry another time to live, from now; nothing: the cache's own. `PINYON_MISS` if there is none. Is a
     /// use.
     status expire_after(key_arg key, lifetime ttl) const {
+        status wrong = detail::checked("ttl", ttl);
+        if (!wrong) return wrong;
         return status(with_key(pinyon_expire_after, key, detail::to_c(ttl)));
     }
 
@@ -943,7 +976,8 @@ public:
         return all;
     }
 
-    /// Sets the capacity, in the unit of the cache, and evicts what is above it. `PINYON_ERR_ARGUMENT`: it is 0.
+    /// Sets the capacity, in the unit of the cache, and evicts what is above it. `PINYON_ERR_ARGUMENT`: it is 0, or of
+    /// bytes below 1024; then nothing changes.
     status set_capacity(std::uint64_t capacity) const { return status(pinyon_set_capacity(native(), capacity)); }
 
     /// Evicts entries until what is left weighs no more than this, for a moment when memory is short; the capacity
@@ -1004,6 +1038,7 @@ private:
     }
 
     status write(key_arg key, value_arg value, const detail::c_entry& options) const {
+        if (!options.wrong()) return options.wrong();
         if constexpr (detail::is_shared<V>) {
             const auto encoded = codec<K>::encode(key);
             const auto k = detail::bytes_of(encoded);
@@ -1055,6 +1090,7 @@ private:
         std::optional<loaded<V>> brought = in_full(std::forward<F>(load)());
         if (!brought) return status(PINYON_MISS);
         const detail::c_entry options(brought->options);
+        if (!options.wrong()) return options.wrong();
         std::int32_t code;
         if constexpr (detail::is_shared<V>) {
             code = pinyon_complete_adopted(native(), lease.token(), new V(brought->value), sizeof(V), free_value,

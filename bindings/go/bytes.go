@@ -374,7 +374,8 @@ func (b *Bytes) Stats() Stats {
 	return Stats{}
 }
 
-// SetCapacity sets the capacity, in its unit, and evicts what is above it before it returns.
+// SetCapacity sets the capacity, in its unit, and evicts what is above it before it returns. One below 1, or of bytes below 1024, is
+// [ErrInvalid], and changes nothing.
 func (b *Bytes) SetCapacity(capacity int64) error {
 	if capacity < 1 {
 		return invalid("SetCapacity(%d): at least 1", capacity)
@@ -383,7 +384,11 @@ func (b *Bytes) SetCapacity(capacity int64) error {
 	if e == nil {
 		return ErrClosed
 	}
-	return e.setCapacity(uint64(capacity)).err()
+	c := e.setCapacity(uint64(capacity))
+	if c == codeArgument {
+		return invalid("SetCapacity(%d): at least %d, as the capacity is bytes", capacity, leastBytes)
+	}
+	return c.err()
 }
 
 // Shrink evicts entries until what is left weighs no more than weight, in the unit of the capacity, for a moment when memory is short;

@@ -274,6 +274,22 @@ func TestG01G03G05Capacities(t *testing.T) {
 	if err := b.SetCapacity(0); !errors.Is(err, ErrInvalid) {
 		t.Fatal(err)
 	}
+	inBytes := made(t, WithCapacityBytes(5000))
+	for _, n := range []int64{-1, 0, 10, 1023} {
+		err := inBytes.SetCapacity(n)
+		if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), fmt.Sprintf("SetCapacity(%d): at least 1", n)) {
+			t.Fatal(err)
+		}
+		if n > 0 && !strings.Contains(err.Error(), "at least 1024") {
+			t.Fatal(err)
+		}
+		if capacity := inBytes.Stats().Capacity; capacity != 5000 {
+			t.Fatal(capacity)
+		}
+	}
+	if err := inBytes.SetCapacity(1024); err != nil {
+		t.Fatal(err)
+	}
 	w := made(t, WithCapacityWeight(100))
 	if err := w.SetEntry("heavy", nil, Entry{Weight: 101}); !errors.Is(err, ErrTooHeavy) {
 		t.Fatal(err)

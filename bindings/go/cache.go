@@ -279,6 +279,7 @@ func (c *Cache[K, V]) MDelete(keys []K) (int, error) {
 // GetOrLoad reads a value; if there is none, load brings it, and it is stored: [Bytes.GetOrLoad]. Every call has a value of its own,
 // made by the codec.
 func (c *Cache[K, V]) GetOrLoad(ctx context.Context, key K, load func(context.Context) (V, error)) (V, error) {
+	demand("GetOrLoad", ctx, load == nil)
 	return c.GetOrLoadEntry(ctx, key, func(ctx context.Context) (V, Entry, error) {
 		value, err := load(ctx)
 		return value, Entry{}, err
@@ -287,6 +288,7 @@ func (c *Cache[K, V]) GetOrLoad(ctx context.Context, key K, load func(context.Co
 
 // GetOrLoadEntry is GetOrLoad with a loader that also says how its value is to be stored.
 func (c *Cache[K, V]) GetOrLoadEntry(ctx context.Context, key K, load func(context.Context) (V, Entry, error)) (value V, err error) {
+	demand("GetOrLoadEntry", ctx, load == nil)
 	r := rooms.Get().(*room)
 	defer r.release()
 	k, err := c.key(r, key)
@@ -309,6 +311,7 @@ func (c *Cache[K, V]) GetOrLoadEntry(ctx context.Context, key K, load func(conte
 
 // BulkLoad reads many values; those that are not there load brings, in one call: [Bytes.BulkLoad].
 func (c *Cache[K, V]) BulkLoad(ctx context.Context, keys []K, load func(ctx context.Context, missing []K) (map[K]V, error)) (map[K]V, error) {
+	demand("BulkLoad", ctx, load == nil)
 	found := make(map[K]V, len(keys))
 	texts, err := c.texts(keys)
 	if err != nil {

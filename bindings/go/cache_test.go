@@ -160,7 +160,7 @@ func TestTypedLoads(t *testing.T) {
 		if got, err := c.GetOrLoad(t.Context(), 7, load); err != nil || got.Name != "Ada" {
 			t.Fatal(got, err)
 		}
-		load = nil
+		load = func(context.Context) (user, error) { t.Error("it is there"); return user{}, nil }
 	}
 	if _, err := c.GetOrLoad(t.Context(), 8, func(context.Context) (user, error) { return user{}, ErrNotFound }); !errors.Is(err, ErrNotFound) {
 		t.Fatal(err)
@@ -188,8 +188,8 @@ func TestCodecsThatFail(t *testing.T) {
 	_, lookup := keys.Lookup(1)
 	_, many := keys.MGet([]int{1})
 	_, deleted := keys.MDelete([]int{1})
-	_, load := keys.GetOrLoad(t.Context(), 1, nil)
-	_, bulk := keys.BulkLoad(t.Context(), []int{1}, nil)
+	_, load := keys.GetOrLoad(t.Context(), 1, func(context.Context) (int, error) { return 1, nil })
+	_, bulk := keys.BulkLoad(t.Context(), []int{1}, func(context.Context, []int) (map[int]int, error) { return nil, nil })
 	_, loaded := values.GetOrLoad(t.Context(), 1, func(context.Context) (int, error) { return 1, nil })
 	_, expire := keys.Expire(1, 1)
 	for i, err := range []error{lookup, many, deleted, load, bulk, loaded, expire, keys.Set(1, 1), values.Set(1, 1), keys.SetTTL(1, 1, 1),

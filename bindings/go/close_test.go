@@ -1,6 +1,7 @@
 package pinyon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -41,8 +42,8 @@ func TestClose(t *testing.T) {
 	_, replace := b.Replace("k", nil, Entry{})
 	_, swap := b.CompareAndSwap("k", nil, nil, Entry{})
 	_, expire := b.Expire("k", 1)
-	_, load := b.GetOrLoad(t.Context(), "k", nil)
-	_, bulk := b.BulkLoad(t.Context(), []string{"k"}, nil)
+	_, load := b.GetOrLoad(t.Context(), "k", never(t))
+	_, bulk := b.BulkLoad(t.Context(), []string{"k"}, func(context.Context, []string) (map[string][]byte, error) { return nil, nil })
 	for i, err := range []error{b.Set("k", nil), b.SetTTL("k", nil, 1), b.SetEntry("k", nil, Entry{}), b.SetCapacity(1),
 		b.MSet([]Pair{{}}, Entry{}), add, absent, replace, swap, expire, load, bulk} {
 		if !errors.Is(err, ErrClosed) {

@@ -167,7 +167,7 @@ func (e *engine) invalidateTag(tag string) {
 }
 
 func (e *engine) setCapacity(capacity uint64) code {
-	if capacity == 0 {
+	if capacity == 0 || e.unit == unitBytes && capacity < leastBytes {
 		return codeArgument
 	}
 	e.capacity.Store(capacity)

@@ -28,6 +28,16 @@ func (e *PanicError) Unwrap() error {
 
 var errGoexit = errors.New("pinyon: a loader ended its goroutine (runtime.Goexit, perhaps by testing's FailNow)")
 
+// demand panics, before anything is led, if a call that loads was given no context or no loader: a mistake of the program.
+func demand(call string, ctx context.Context, unloaded bool) {
+	if ctx == nil {
+		panic("pinyon: " + call + ": ctx is nil")
+	}
+	if unloaded {
+		panic("pinyon: " + call + ": load is nil")
+	}
+}
+
 // GetOrLoad reads a value; if there is none, load brings it, and it is stored. Of all calls for one key, here and in other languages
 // that use the cache, one loads; the others wait for it and get its value, or its error.
 //
@@ -38,8 +48,10 @@ var errGoexit = errors.New("pinyon: a loader ended its goroutine (runtime.Goexit
 // [WithRefreshAfter] a value that is due is returned as it is, and one call has it loaded anew in the background, where an error
 // leaves the value as it was.
 //
-// A loader that asks, by its context, for a key whose load waits for it gets [ErrRecursiveLoad].
+// A loader that asks, by its context, for a key whose load waits for it gets [ErrRecursiveLoad]. A nil ctx or load is a panic of the
+// call, whatever is in the cache.
 func (b *Bytes) GetOrLoad(ctx context.Context, key string, load func(context.Context) ([]byte, error)) ([]byte, error) {
+	demand("GetOrLoad", ctx, load == nil)
 	return b.GetOrLoadEntry(ctx, key, func(ctx context.Context) ([]byte, Entry, error) {
 		value, err := load(ctx)
 		return value, Entry{}, err
@@ -48,6 +60,7 @@ func (b *Bytes) GetOrLoad(ctx context.Context, key string, load func(context.Con
 
 // GetOrLoadEntry is GetOrLoad with a loader that also says how its value is to be stored.
 func (b *Bytes) GetOrLoadEntry(ctx context.Context, key string, load func(context.Context) ([]byte, Entry, error)) ([]byte, error) {
+	demand("GetOrLoadEntry", ctx, load == nil)
 	loader := func(ctx context.Context, sink func(int, []byte, Entry)) error {
 		value, entry, err := load(ctx)
 		if err == nil {
@@ -266,6 +279,7 @@ func slept(ctx context.Context, d time.Duration) error {
 // for which it waits. What load does not bring is not found, and not in the result. It is a [Bytes.GetOrLoad] of each key in everything else; the
 // error is the first, with what was found.
 func (b *Bytes) BulkLoad(ctx context.Context, keys []string, load func(ctx context.Context, missing []string) (map[string][]byte, error)) (map[string][]byte, error) {
+	demand("BulkLoad", ctx, load == nil)
 	found := make(map[string][]byte, len(keys))
 	type follower struct {
 		key    string

@@ -123,7 +123,7 @@ func TestG19G25PanicsAreErrors(t *testing.T) {
 	if _, err = b.GetOrLoad(t.Context(), "k", func(context.Context) ([]byte, error) { runtime.Goexit(); return nil, nil }); !errors.Is(err, errGoexit) {
 		t.Fatal(err)
 	}
-	if _, err = b.GetOrLoad(t.Context(), "k", nil); !errors.As(err, &panicked) {
+	if _, err = b.GetOrLoad(t.Context(), "k", func(context.Context) ([]byte, error) { var none *[]byte; return *none, nil }); !errors.As(err, &panicked) {
 		t.Fatal(err)
 	}
 	brought(t, b, "k", "v", brings("v"))

@@ -50,6 +50,9 @@ func capacity(option string, u unit, n int64, least int64) Option {
 	}
 }
 
+// leastBytes is the smallest capacity in bytes.
+const leastBytes = 1024
+
 // WithCapacity bounds the number of entries.
 func WithCapacity(entries int) Option {
 	return capacity("WithCapacity", unitEntries, int64(entries), 1)
@@ -57,7 +60,7 @@ func WithCapacity(entries int) Option {
 
 // WithCapacityBytes bounds the memory of all entries: keys, values, and what the library needs for each; at least 1024.
 func WithCapacityBytes(bytes int64) Option {
-	return capacity("WithCapacityBytes", unitBytes, bytes, 1024)
+	return capacity("WithCapacityBytes", unitBytes, bytes, leastBytes)
 }
 
 // WithCapacityWeight bounds the sum of weights, which each write gives: see [Entry]. One that gives none weighs 1.
@@ -101,7 +104,7 @@ func WithIdle(idle time.Duration) Option {
 }
 
 // WithRefreshAfter is when a value is due to be loaded again: from then on [Bytes.GetOrLoad] returns it as it is, and one call
-// loads it anew in the background.
+// loads it anew in the background. At WithTTL or above it has no effect on entries without a lifetime of their own.
 func WithRefreshAfter(age time.Duration) Option {
 	return duration("WithRefreshAfter", age, func(c *config, ms uint64) { c.refreshAfter = ms })
 }

@@ -75,9 +75,10 @@ pub struct pinyon_options {
     /// How long they live unread, in milliseconds; 0: that does not matter.
     pub idle_ms: u64,
     /// When a value is due to be loaded again, in milliseconds since it was written; 0: never. See
-    /// `pinyon_acquire`.
+    /// `pinyon_acquire`. At `ttl_ms` or above it has no effect on entries without a lifetime of their own.
     pub refresh_after_ms: u64,
     /// Loads values that will expire a little before, at random, the sooner the larger: 1 is usual; 0: does not.
+    /// Not negative, and finite.
     pub refresh_early: f64,
     /// Where the time comes from; NULL: the system's clock, to a few milliseconds.
     pub clock: pinyon_clock,
@@ -251,13 +252,7 @@ unsafe fn create(
     if options.refresh_after_ms > 0 && options.refresh_after_ms != PINYON_NEVER {
         builder = builder.refresh_after(Duration::from_millis(options.refresh_after_ms));
     }
-    if options.refresh_early.is_nan() || options.refresh_early < 0.0 {
-        return Err(Failure::argument(
-            "refresh_early",
-            "is negative or no number: 1 is usual, 0 turns it off",
-        ));
-    }
-    if options.refresh_early > 0.0 {
+    if options.refresh_early != 0.0 {
         builder = builder.refresh_early(options.refresh_early);
     }
     if let Some(now) = options.clock {
@@ -290,7 +285,7 @@ fn with_flags(builder: Builder<Key, Value>, flags: u32) -> Result<Builder<Key, V
 
 /// Frees a cache, with what is in it; NULL is nothing. Handles stay good. Leases and tickets end. What is still in
 /// the queue of removals is dropped. Entries that are in the cache are not told to `on_removed`: call
-/// `pinyon_clear` first if they should be.
+/// `pinyon_clear` first if they should be. O(entries).
 ///
 /// Threads: any, when no other call on this cache is running or will come, and outside of its callbacks. Blocks:
 /// no. Calls back: destructors of adopted values, `on_removed_free`.
@@ -335,6 +330,7 @@ pub(super) unsafe fn at<'a>(cache: *const pinyon_cache) -> Result<&'a pinyon_cac
 }
 
 /// How many entries are in the cache, expired ones that were not noticed yet among them; 0 of what is no cache.
+/// O(shards).
 ///
 /// Threads: any. Blocks: no. Calls back: no.
 ///
@@ -352,9 +348,11 @@ pub unsafe extern "C" fn pinyon_count(cache: *const pinyon_cache) -> u64 {
     count
 }
 
-/// Sets the capacity, in the unit of the cache, and evicts what is above it before it returns.
+/// Sets the capacity, in the unit of the cache, and evicts what is above it before it returns, at most 64 entries under
+/// one lock. O(shards + entries evicted), and once more O(shards) for each 64 of these.
 ///
-/// Returns `PINYON_OK`, `PINYON_ERR_ARGUMENT` if it is 0, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
+/// Returns `PINYON_OK`; `PINYON_ERR_ARGUMENT` if it is 0, or of bytes below 1024, then nothing changes;
+/// `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
 /// Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors.
 ///
 /// # Safety
@@ -372,6 +370,7 @@ pub unsafe extern "C" fn pinyon_set_capacity(cache: *const pinyon_cache, capacit
 
 /// Evicts entries until what is left weighs no more than `weight` (entries, bytes or weight, as the capacity is),
 /// for a moment when memory is short; the capacity stays. How many it evicted is in `*evicted`, which may be NULL.
+/// Costs as `pinyon_set_capacity`.
 ///
 /// Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
 /// Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors.
@@ -390,6 +389,7 @@ pub unsafe extern "C" fn pinyon_shrink(cache: *const pinyon_cache, weight: u64, 
 
 /// Does upkeep that writes would do little by little, at most `budget` steps: takes out what has expired or was
 /// invalidated, and ends leases whose time is over. For idle moments, and for caches that are written seldom.
+/// O(shards + `budget`), at most, and what waits for readers is freed.
 ///
 /// Returns `PINYON_OK` if nothing is left to do, `PINYON_MORE`, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
 /// Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors,
@@ -466,7 +466,8 @@ pub struct pinyon_stats {
 // SAFETY: `repr(C)`, its size comes first, and zeros are a value of each field.
 unsafe impl Growing for pinyon_stats {}
 
-/// Fills `*stats`. A library that knows fewer fields than the caller leaves the others 0.
+/// Fills `*stats`. A library that knows fewer fields than the caller leaves the others 0. O(shards + threads + keys
+/// that are being loaded).
 ///
 /// Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
 /// Threads: any. Blocks: for writers' short critical sections, shard by shard. Calls back: the destructor of a loaded

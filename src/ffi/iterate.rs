@@ -43,7 +43,8 @@ impl pinyon_item {
 /// Gets the next entries: at most `capacity` of them into `items`, their number into `*count`, and moves `*cursor`,
 /// which begins at `PINYON_START`. What is in the cache for the whole of an iteration is seen once; what comes and
 /// goes meanwhile may be seen or not. An iteration may be left at any page, or go on on another thread. A page may
-/// have fewer entries than there is room, and none.
+/// have fewer entries than there is room, and none. O(`capacity`) in tables that are as full as usual; a whole iteration is
+/// O(entries that the tables have room for), which is the most there ever were.
 ///
 /// Returns `PINYON_OK`; `PINYON_END` with the last page, and after it; `PINYON_TOO_SMALL` if more entries share a
 /// hash than there is room, then their number is in `*count` (with room for 16 it does not happen by chance);
@@ -89,7 +90,7 @@ pub unsafe extern "C" fn pinyon_next_page(
 }
 
 /// Gives items back, and sets their keepers to NULL, so that a second time does nothing. NULL, or no items, is
-/// nothing.
+/// nothing. O(`count`).
 ///
 /// Threads: any. Blocks: no. Calls back: destructors of adopted values.
 ///

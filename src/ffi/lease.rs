@@ -135,7 +135,7 @@ fn complete(cache: &pinyon_cache, token: u64, block: Block, options: InsertOptio
 
 /// Brings a copy of the value that a token stands for, and gives it to all who wait. It is stored unless its key
 /// was written or removed since the token was given. Ends the lease, unless it returns a negative code. `options`
-/// may be NULL.
+/// may be NULL. Costs as `pinyon_set`, and O(those who wait for the key).
 ///
 /// Returns `PINYON_OK`, `PINYON_OVERTAKEN`, `PINYON_TOO_HEAVY`, `PINYON_LAPSED`; `PINYON_ERR_NULL`,
 /// `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`, `PINYON_ERR_MEMORY`.
@@ -166,7 +166,8 @@ pub unsafe extern "C" fn pinyon_complete(
 /// As `pinyon_complete`, with a value that stays in memory of the caller's, as `pinyon_adopt` has it: `free_value`
 /// is called exactly once, whatever this returns.
 ///
-/// Returns, threads, blocks: as `pinyon_complete`. Calls back: also `free_value`.
+/// Returns, costs (but for the value, which is not copied), threads, blocks: as `pinyon_complete`. Calls back: also
+/// `free_value`.
 ///
 /// # Safety
 ///
@@ -193,7 +194,8 @@ pub unsafe extern "C" fn pinyon_complete_adopted(
     })
 }
 
-/// Gives a lease up: one of those who wait, or the next who asks, loads in place of its holder.
+/// Gives a lease up: one of those who wait, or the next who asks, loads in place of its holder. O(those who wait for
+/// the key).
 ///
 /// Returns `PINYON_OK`, `PINYON_LAPSED`, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
 /// Threads: any. Blocks: no. Calls back: `clock`.

@@ -42,7 +42,7 @@ unsafe fn keys_of<'a>(keys: *const pinyon_bytes, count: usize) -> Result<Vec<&'a
 }
 
 /// Gets the values of many keys, as `pinyon_get` each, but the memory that one key needs comes while others are
-/// looked at. Fills `found[0..count]`, in the order of the keys.
+/// looked at. Fills `found[0..count]`, in the order of the keys. O(`count`).
 ///
 /// Returns `PINYON_OK`, whatever was found; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`: then
 /// nothing is filled.
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn pinyon_get_many(
 }
 
 /// Writes many pairs, as `pinyon_set` each, with the same options. What became of each is in `codes[0..count]`,
-/// which may be NULL.
+/// which may be NULL. O(`count`), each pair as `pinyon_set`.
 ///
 /// Returns `PINYON_OK` if all were stored, else the largest of the codes; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`,
 /// `PINYON_ERR_HANDLE`, then nothing is written; `PINYON_ERR_MEMORY`, then those are whose code is another.
@@ -115,7 +115,8 @@ pub unsafe extern "C" fn pinyon_set_many(
 }
 
 /// As `pinyon_set_many`, of values that stay in memory of the caller's, as `pinyon_adopt` has it: `free_value` is
-/// called exactly once with each and `user`, whatever this returns, unless `pairs` itself is not there.
+/// called exactly once with each and `user`, whatever this returns, unless `pairs` itself is not there. O(`count`), each
+/// as `pinyon_adopt`.
 ///
 /// Returns, touches, threads, blocks: as `pinyon_set_many`. Calls back: also `free_value`.
 ///
@@ -195,7 +196,7 @@ unsafe fn store_each(
 }
 
 /// Removes many keys, as `pinyon_remove` each. `codes[0..count]`, which may be NULL, has `PINYON_OK` or
-/// `PINYON_MISS` of each.
+/// `PINYON_MISS` of each. O(`count`).
 ///
 /// Returns `PINYON_OK`; `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`: then nothing is removed.
 /// Threads, blocks, calls back: as `pinyon_remove`.

@@ -136,7 +136,7 @@ fn number(cause: Cause) -> i32 {
 
 /// Gets what has left since the last time, the oldest first: at most `capacity` removals, their number in `*count`.
 /// Of a cache that was made with a `removal_queue`; when that is full the oldest is lost, which
-/// `pinyon_stats.removals_lost` counts.
+/// `pinyon_stats.removals_lost` counts. O(removals got).
 ///
 /// Returns `PINYON_OK` if there may be more, `PINYON_END` if that was all; `PINYON_ERR_NULL`,
 /// `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.

@@ -42,7 +42,7 @@ pub(super) fn store(
 }
 
 /// Writes a copy of the value under a copy of the key, whatever is there, unless `options` have a condition. They may
-/// be NULL.
+/// be NULL. O(tags), and making room: a heavy entry evicts as many light ones as it takes, at most 64 under one lock.
 ///
 /// Returns `PINYON_OK`, `PINYON_TOO_HEAVY`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`,
 /// `PINYON_ERR_MEMORY`; under a condition also `PINYON_MISS` and `PINYON_NOT_STORED`.
@@ -84,7 +84,8 @@ pub unsafe extern "C" fn pinyon_set(
 /// options, where the capacity is bytes, and there a condition, if it is to be stored only under one. With a NULL
 /// `free_value` nobody is told.
 ///
-/// Returns as `pinyon_set`. Touches, threads, blocks: as `pinyon_set`. Calls back: also `free_value`.
+/// Returns as `pinyon_set`. Touches, costs (but for the value, which is not copied), threads, blocks: as `pinyon_set`.
+/// Calls back: also `free_value`.
 ///
 /// # Safety
 ///
@@ -149,7 +150,7 @@ pub unsafe extern "C" fn pinyon_reserve(
 
 /// Stores what was written into a reservation, and ends it, whatever is returned. `options` may be NULL.
 ///
-/// Returns, touches, threads, blocks, calls back: as `pinyon_set`.
+/// Returns, touches, costs (but for the value, which is there), threads, blocks, calls back: as `pinyon_set`.
 ///
 /// # Safety
 ///
@@ -192,7 +193,7 @@ pub unsafe extern "C" fn pinyon_discard(reservation: *mut pinyon_reservation) {
 /// Writes a copy of the value if nothing is there. `options` may be NULL. Atomic.
 ///
 /// Returns `PINYON_NOT_STORED` if something is there; else as `pinyon_set`.
-/// Touches, threads, blocks, calls back: as `pinyon_set`.
+/// Touches, costs, threads, blocks, calls back: as `pinyon_set`.
 ///
 /// # Safety
 ///
@@ -219,7 +220,7 @@ pub unsafe extern "C" fn pinyon_add(
 /// Writes a copy of the value if something is there. `options` may be NULL. Atomic.
 ///
 /// Returns `PINYON_MISS` if nothing is there; else as `pinyon_set`.
-/// Touches, threads, blocks, calls back: as `pinyon_set`.
+/// Touches, costs, threads, blocks, calls back: as `pinyon_set`.
 ///
 /// # Safety
 ///
@@ -248,7 +249,7 @@ pub unsafe extern "C" fn pinyon_replace(
 /// another. Atomic.
 ///
 /// Returns `PINYON_MISS` if nothing is there, `PINYON_NOT_STORED` if it is something else; else as `pinyon_set`.
-/// Touches, threads, blocks, calls back: as `pinyon_set`.
+/// Touches, costs, threads, blocks, calls back: as `pinyon_set`.
 ///
 /// # Safety
 ///
@@ -281,7 +282,7 @@ pub unsafe extern "C" fn pinyon_compare_and_swap(
 /// `options` (which may be NULL) are for one that is made. Atomic.
 ///
 /// Returns as `pinyon_set`, `PINYON_ERR_NOT_A_COUNTER` if something else is there, `PINYON_ERR_OVERFLOW`.
-/// Touches, threads, blocks, calls back: as `pinyon_set`.
+/// Touches, costs, threads, blocks, calls back: as `pinyon_set`.
 ///
 /// # Safety
 ///
@@ -456,7 +457,7 @@ pub unsafe extern "C" fn pinyon_expire_after(
     }
 }
 
-/// Removes every entry. O(entries); see `pinyon_invalidate_all`.
+/// Removes every entry. O(entries), at most 64 under one lock; see `pinyon_invalidate_all`.
 ///
 /// Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
 /// Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors.
@@ -476,7 +477,8 @@ pub unsafe extern "C" fn pinyon_clear(cache: *const pinyon_cache) -> i32 {
 }
 
 /// Outdates every entry at once, and what is being loaded; their memory goes with the writes that follow, or by
-/// `pinyon_maintain`. O(shards).
+/// `pinyon_maintain`. O(shards); but of seven calls so fast that writes lie between them and none of the entries has
+/// been looked at, the last does that work first, O(entries), at most 64 under one lock.
 ///
 /// Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_HANDLE`.
 /// Threads: any. Blocks: for other writers' short critical sections. Calls back: `on_removed`, destructors.
@@ -495,7 +497,8 @@ pub unsafe extern "C" fn pinyon_invalidate_all(cache: *const pinyon_cache) -> i3
     }
 }
 
-/// Outdates every entry that has this tag, as `pinyon_invalidate_all` does all.
+/// Outdates every entry that has this tag, as `pinyon_invalidate_all` does all. O(shards), however many have it; O(1) if
+/// none has.
 ///
 /// Returns `PINYON_OK`, `PINYON_ERR_NULL`, `PINYON_ERR_ARGUMENT`, `PINYON_ERR_HANDLE`.
 /// Threads: any. Blocks: for other writers' short critical sections. Calls back: no.

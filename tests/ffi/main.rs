@@ -738,6 +738,10 @@ fn g31_a_setting_that_is_refused_is_named() {
     // SAFETY: a cache.
     assert_eq!(unsafe { pinyon_set_capacity(cache.raw(), 0) }, PINYON_ERR_ARGUMENT);
     assert_eq!(last_error(), "pinyon_set_capacity: capacity was 0; allowed: 1 or more");
+    let bytes = create(&pinyon_options { capacity: 5000, unit: PINYON_BYTES, ..options() });
+    // SAFETY: a cache.
+    assert_eq!(unsafe { pinyon_set_capacity(bytes.raw(), 10) }, PINYON_ERR_ARGUMENT);
+    assert_eq!(last_error(), "pinyon_set_capacity: capacity was 10; allowed: 1024 bytes or more");
     for (refused, text) in [
         (pinyon_options { capacity: 0, ..options() }, "capacity was 0; allowed: 1 or more"),
         (
@@ -749,6 +753,14 @@ fn g31_a_setting_that_is_refused_is_named() {
             "capacity was 0; allowed: 1 or more",
         ),
         (pinyon_options { shards: 4097, ..options() }, "shards was 4097; allowed: 1 to 4096"),
+        (
+            pinyon_options { refresh_early: f64::INFINITY, ..options() },
+            "refresh_early was inf; allowed: 0 or more, and finite",
+        ),
+        (
+            pinyon_options { refresh_early: -1.0, ..options() },
+            "refresh_early was -1; allowed: 0 or more, and finite",
+        ),
     ] {
         let mut none = null_mut();
         // SAFETY: all that is given is there.
@@ -756,6 +768,47 @@ fn g31_a_setting_that_is_refused_is_named() {
         assert_eq!(last_error(), format!("pinyon_create: {text}"));
     }
     drop(create(&pinyon_options { capacity: u64::MAX, ..options() }));
+}
+
+/// The head of the header says what a cost is that is not stated.
+#[test]
+fn what_is_not_constant_states_its_cost() {
+    let header = include_str!("../../include/pinyon.h");
+    let head = header.split_once("#ifndef").expect("a guard").0;
+    assert!(head.contains("What states no cost is O(1) in the size of the cache"));
+    let docs = |function: &str| {
+        let end =
+            header.find(&format!("{function}(const")).or_else(|| header.find(&format!("{function}(pinyon")));
+        let before = &header[..end.unwrap_or_else(|| panic!("{function} is not there"))];
+        before[before.rfind("/**").expect("docs")..].to_owned()
+    };
+    for function in [
+        "free",
+        "count",
+        "set_capacity",
+        "maintain",
+        "get_stats",
+        "set",
+        "clear",
+        "invalidate_all",
+        "invalidate_tag",
+        "get_many",
+        "set_many",
+        "adopt_many",
+        "remove_many",
+        "complete",
+        "abandon",
+        "next_page",
+        "items_release",
+        "poll_removals",
+    ] {
+        assert!(docs(&format!(" pinyon_{function}")).contains("O("), "{function}");
+    }
+    let like_another = "shrink adopt commit add replace compare_and_swap counter_add complete_adopted";
+    for function in like_another.split(' ') {
+        let docs = docs(&format!(" pinyon_{function}"));
+        assert!(docs.contains("Costs as") || docs.contains("costs"), "{function}");
+    }
 }
 
 /// An old program gives shorter structs, and a newer one longer ones.

@@ -460,7 +460,8 @@ impl<'c> Run<'c> {
         let capacity =
             u64::try_from(u128::from(self.setting.capacity) * u128::from(thousandths) / 1000).unwrap();
         let done = self.cache.set_capacity(capacity);
-        assert_eq!(done.is_ok(), capacity > 0);
+        let least = if matches!(self.setting.unit, Unit::Bytes) { 1024 } else { 1 };
+        assert_eq!(done.is_ok(), capacity >= least);
         if done.is_err() {
             return assert_eq!(self.cache.capacity(), self.model.capacity, "an error changes nothing");
         }

@@ -140,6 +140,7 @@ FIELDS = {
         ("options.flags = UINT32_C(1) << 31", "ERR_ARGUMENT"),
         ("options.refresh_early = no_number", "ERR_ARGUMENT"),
         ("options.refresh_early = -1", "ERR_ARGUMENT"),
+        ("options.refresh_early = HUGE_VAL", "ERR_ARGUMENT"),
         ("options.capacity = UINT64_MAX", "OK"),
         ("options.ttl_ms = options.idle_ms = options.refresh_after_ms = UINT64_MAX", "OK"),
         ("options.ttl_ms = options.idle_ms = options.refresh_after_ms = UINT64_MAX - 1", "OK"),
@@ -228,6 +229,7 @@ NOTHING = {"key": "key_size", "value": "value_size", "expected": "expected_size"
 
 RUNTIME = r"""
 /* Made by bindings/c/tests/arguments.py: do not edit. */
+#include <math.h>
 #include <pinyon.h>
 #include <stddef.h>
 #include <stdio.h>

@@ -269,7 +269,7 @@ void entries_have_lifetimes_weights_and_tags() {
     CHECK(cache.set(5, "heavy", how).code() == PINYON_TOO_HEAVY);
     how.weightless = true;
     CHECK(cache.set(5, "light", how) && cache.metadata(5)->weight == 0);
-    CHECK(cache.set(6, "over", {-1s}));
+    CHECK(cache.set(6, "over", {0s}));
 
     CHECK(!cache.metadata(7));
     now += 500;
@@ -380,6 +380,8 @@ void the_capacity_changes() {
     for (int i = 0; i < 100; i++) cache.set(i, std::string(1000, 'x'));
     CHECK(cache.set_capacity(50000) && cache.size() < 50);
     CHECK(cache.set_capacity(0).code() == PINYON_ERR_ARGUMENT);
+    const auto small = cache.set_capacity(1023);
+    CHECK(small.code() == PINYON_ERR_ARGUMENT && small.message().find("1024 bytes or more") != std::string_view::npos);
     CHECK(cache.shrink(10000) > 0 && cache.size() < 10);
     CHECK(cache.stats().capacity == 50000 && cache.stats().hits == 0);
     CHECK(cache.set(0, std::string(60000, 'x')).code() == PINYON_TOO_HEAVY);
@@ -543,6 +545,55 @@ void loaders_say_more_than_a_value() {
     CHECK(*fresh.get_or_load("n", load) == 2);
 }
 
+// By its name, and nothing is changed.
+void a_time_below_0_is_refused() {
+    const auto refused = [](const pinyon::status& why, const char* text) {
+        return why.code() == PINYON_ERR_ARGUMENT &&
+               why.message() == std::string(text) + " ms; allowed: 0 or more, pinyon::never for ever";
+    };
+    auto options = sized(10);
+    options.ttl = -1ms;
+    CHECK(refused(text_cache::create(options), "ttl was -1"));
+    options.ttl = std::chrono::milliseconds::min();
+    CHECK(refused(text_cache::create(options), "ttl was -9223372036854775808"));
+    options.ttl = 1s;
+    options.idle = -2s;
+    CHECK(refused(text_cache::create(options), "idle was -2000"));
+    options.idle = 1s;
+    options.refresh_after = -3s;
+    CHECK(refused(text_cache::create(options), "refresh_after was -3000"));
+
+    auto cache = made<std::string, std::string>(sized(10));
+    const auto is = [&](const char* text) { return cache.get("a") == text && !cache.metadata("a")->remaining; };
+    const pinyon::entry_options bad = {-1s};
+    pinyon::entry_options idle;
+    idle.idle = -1s;
+    cache.set("a", "1");
+    CHECK(refused(cache.set("a", "2", bad), "ttl was -1000") && is("1"));
+    CHECK(refused(cache.set("a", "2", idle), "idle was -1000") && is("1"));
+    CHECK(refused(cache.add("b", "2", bad), "ttl was -1000") && !cache.contains("b"));
+    CHECK(refused(cache.replace("a", "2", bad), "ttl was -1000") && is("1"));
+    CHECK(refused(cache.compare_and_swap("a", "1", "2", bad), "ttl was -1000") && is("1"));
+    CHECK(cache.set_many({{"a", "2"}, {"b", "2"}}, bad) == std::vector<std::int32_t>(2, PINYON_ERR_ARGUMENT) && is("1"));
+    CHECK(refused(cache.expire_after("a", -1ms), "ttl was -1") && is("1"));
+    CHECK(refused(cache.get_or_load("b", [] { return pinyon::loaded<std::string>{"2", {-1s}}; }), "ttl was -1000"));
+    CHECK(!cache.contains("b") && *cache.get_or_load("b", [] { return "3"; }) == "3");
+
+    auto room = cache.reserve("a", 1);
+    room->data()[0] = '4';
+    CHECK(refused(room->commit(bad), "ttl was -1000") && is("1"));
+    CHECK(room->commit() && is("4"));
+
+    auto numbers = made<int, std::int64_t>(sized(10));
+    CHECK(refused(numbers.counter_add(1, 1, 0, bad), "ttl was -1000") && !numbers.contains(1));
+
+    counted::alive = 0;
+    auto held = made<int, std::shared_ptr<counted>>(sized(10));
+    CHECK(refused(held.set(1, std::make_shared<counted>(1), bad), "ttl was -1000"));
+    CHECK(held.set_many({{1, std::make_shared<counted>(1)}}, bad)[0] == PINYON_ERR_ARGUMENT);
+    CHECK(counted::alive == 0 && held.size() == 0);
+}
+
 #ifdef __cpp_exceptions
 template <class E, class F>
 bool throws(F f) {
@@ -634,6 +685,9 @@ void a_codec_of_the_users_goes_before_that_of_shared_pointers() {
 void exceptions_are_passed_on() {
     CHECK(throws<pinyon::error>([] { text_cache cache{pinyon::options{}}; }));
     CHECK(throws<std::runtime_error>([] { text_cache::create({}).value(); }));
+    auto negative = sized(10);
+    negative.ttl = -1s;
+    CHECK(throws<pinyon::error>([&] { text_cache cache(negative); }));
     text_cache cache(sized(100));
     cache.set("a", "1");
     CHECK(throws<int>([&] { cache.visit("a", [](std::string_view) { throw 1; }); }));
@@ -753,6 +807,7 @@ int main() {
     shared_pointers_are_written_under_conditions();
     one_loads_and_the_others_wait();
     loaders_say_more_than_a_value();
+    a_time_below_0_is_refused();
 #ifdef __cpp_exceptions
     exceptions_are_passed_on();
     a_codec_of_the_users_goes_before_that_of_shared_pointers();

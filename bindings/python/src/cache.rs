@@ -18,7 +18,7 @@ pub(crate) use wish::Wish;
 use crate::iterate::{Entries, Kind};
 use crate::key::Probe;
 use crate::leads::Leads;
-use crate::load::load_by;
+use crate::load::{load_by, present_or_loadable};
 use crate::object::{Call, Object, release};
 use crate::ready::ready;
 use crate::resolve::resolved;
@@ -54,7 +54,7 @@ const UPKEEP: usize = 4096;
 ///     timer: a function that tells seconds and never goes back, in place of the system's monotonic clock (whose ticks are 1 to 4 ms).
 ///     on_evict: `on_evict(key, value, cause)`, called once for whatever leaves, when the call that removed it is done; the causes are
 ///         "expired", "evicted", "replaced", "removed", "cleared", "invalidated" and "refused".
-///     refresh: age in seconds from which calls that load renew a value while others still read the old one.
+///     refresh: age in seconds from which calls that load renew a value while others still read the old one; for entries that live longer than it.
 ///
 /// It may be used by any number of threads. None of your code (`__eq__`, `__hash__`, `__del__`, weigher, timer, on_evict, loaders) runs
 /// while the cache is locked or half changed, so all of it may call the cache.
@@ -294,7 +294,7 @@ impl Cache {
 
     /// The value of a key; if it has none, `load(key)` makes it. Of all threads and tasks that ask for it at the same time one calls its `load`, and the
     /// others get what it returns or raises. What is written or removed under the key meanwhile is not overwritten by it. The others
-    /// are as those of `set`.
+    /// are as those of `set`. A `load` that cannot be called is a `TypeError`, though the value is there.
     #[pyo3(signature = (key, load, /, *, ttl=None, tti=None, weight=None, tags=None))]
     #[allow(clippy::too_many_arguments)]
     fn get_or_load<'py>(
@@ -306,7 +306,7 @@ impl Cache {
         weight: Option<Bound<'py, PyAny>>,
         tags: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        match slf.get().present(key)? {
+        match present_or_loadable(slf, key, load)? {
             Some(value) => Ok(value.into_bound(slf.py())),
             None => load_by(slf, "get_or_load", key, load, [ttl, tti, weight, tags]),
         }
@@ -324,7 +324,7 @@ impl Cache {
         weight: Option<Bound<'py, PyAny>>,
         tags: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        match slf.get().present(key)? {
+        match present_or_loadable(slf, key, load)? {
             Some(value) => ready(slf.py(), value),
             None => load_by(slf, "get_or_load_async", key, load, [ttl, tti, weight, tags]),
         }

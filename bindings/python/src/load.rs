@@ -5,6 +5,7 @@ use crate::cache::{Cache, Wish};
 use crate::key::Probe;
 use crate::object::{Call, Object};
 use crate::resolve::{resolved, resolved_among};
+use crate::settings::callable;
 use pinyon::{Acquired, Completed, LeaseOptions, Loaded, Token};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -70,6 +71,18 @@ impl Cache {
         self.settle(py);
         Ok(asked)
     }
+}
+
+/// The value of a key that is there and not due to be renewed. A loader that cannot be called is an error whether or not it is, and before
+/// anything is led.
+#[inline]
+pub(crate) fn present_or_loadable(
+    cache: &Bound<'_, Cache>,
+    key: &Bound<'_, PyAny>,
+    load: &Bound<'_, PyAny>,
+) -> PyResult<Option<Object>> {
+    callable("load", "a function of the key", load)?;
+    cache.get().present(key)
 }
 
 /// Has Python load what is not there.

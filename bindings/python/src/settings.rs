@@ -96,15 +96,18 @@ pub(crate) struct Settings {
 
 const POLICIES: [(&str, Policy); 2] = [("tinylfu", Policy::ClockTinyLfu), ("clock", Policy::Clock)];
 
+/// Refuses what cannot be called, by the name of the argument. `kind` is what it should be.
+#[inline]
+pub(crate) fn callable(argument: &str, kind: &str, given: &Bound<'_, PyAny>) -> PyResult<()> {
+    if given.is_callable() {
+        return Ok(());
+    }
+    Err(PyTypeError::new_err(format!("{argument} must be {kind}, not {}", given.get_type().name()?)))
+}
+
 /// A function, or nothing.
 fn function(setting: &str, given: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Py<PyAny>>> {
-    match given {
-        Some(given) if !given.is_callable() => Err(PyTypeError::new_err(format!(
-            "{setting} must be a function, not {}",
-            given.get_type().name()?
-        ))),
-        given => Ok(given.map(|given| given.clone().unbind())),
-    }
+    given.map(|given| callable(setting, "a function", given).map(|()| given.clone().unbind())).transpose()
 }
 
 impl Settings {

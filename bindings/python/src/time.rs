@@ -1,6 +1,7 @@
 //! Durations and clocks as Python gives them.
 
 use crate::object::Call;
+use crate::settings::callable;
 use pinyon::ManualTicker;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -45,9 +46,7 @@ pub(crate) struct Timer {
 
 impl Timer {
     pub(crate) fn new(function: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if !function.is_callable() {
-            return Err(PyTypeError::new_err("timer must be a function that returns seconds"));
-        }
+        callable("timer", "a function that returns seconds", function)?;
         let timer = Timer { function: function.clone().unbind(), hands: ManualTicker::new() };
         timer.ask(function.py())?;
         Ok(timer)

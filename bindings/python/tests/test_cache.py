@@ -472,6 +472,11 @@ def test_g05_resize_is_in_the_unit_of_the_cache():
         cache.resize(0)
     with pytest.raises(TypeError, match="maxweight must be"):
         cache.resize("many")
+    cache = Cache(maxbytes=5000)
+    for given in (0, 10, 1023):
+        with pytest.raises(ValueError, match=f"maxbytes must be an int of 1024 or more, not {given}"):
+            cache.resize(given)
+        assert cache.settings == {"maxbytes": 5000}
 
 
 # on_evict
@@ -929,7 +934,7 @@ def test_subclasses_may_have_attributes_of_their_own():
         (TypeError, {"maxsize": 1, "weigher": len}, "weigher= goes with maxbytes= or maxweight="),
         (TypeError, {"maxweight": 1, "weigher": 5}, "weigher must be a function, not int"),
         (TypeError, {"maxsize": 1, "on_evict": 5}, "on_evict must be a function, not int"),
-        (TypeError, {"maxsize": 1, "timer": 5}, "timer must be a function"),
+        (TypeError, {"maxsize": 1, "timer": 5}, "timer must be a function that returns seconds, not int"),
         (ValueError, {"maxsize": 1, "timer": lambda: -1.0}, "timer must return 0 or more seconds, not -1"),
         (TypeError, {"maxsize": 1, "timer": lambda: "now"}, "timer must return a number of seconds, not str"),
         (ValueError, {"maxsize": 1, "ttl": -1}, "ttl must be 0 or more seconds, not -1"),

@@ -880,6 +880,46 @@ def test_what_is_no_function_is_named():
         cached("name", maxsize=5)
 
 
+def generator(n):
+    yield n
+
+
+async def async_generator(n):
+    yield n
+
+
+class GeneratesWhenCalled:
+    def __call__(self, n):
+        yield n
+
+
+@pytest.mark.parametrize(
+    "function, kind, remedy",
+    [
+        (generator, "a generator function", "return a list, or decorate the function that makes the items"),
+        (functools.partial(generator, 1), "a generator function", "return a list"),
+        (GeneratesWhenCalled(), "a generator function", "return a list"),
+        (GeneratesWhenCalled().__call__, "a generator function", "return a list"),
+        (async_generator, "an async generator function", "await a list of its items in a coroutine function, or decorate"),
+    ],
+)
+def test_g31_a_generator_function_is_refused_and_the_error_says_what_to_do(function, kind, remedy):
+    for decorate in (cached, cached(maxsize=5), cached(cache=Cache(5))):
+        with pytest.raises(TypeError, match="cached cannot keep what") as told:
+            decorate(function)
+        assert f"it is {kind}" in str(told.value) and remedy in str(told.value)
+
+
+def test_a_class_is_a_function_that_makes_instances():
+    made = cached(GeneratesWhenCalled)
+    assert made() is made() and list(made()(1)) == [1] and made.__name__ == "GeneratesWhenCalled"
+    assert made.__wrapped__ is GeneratesWhenCalled
+
+
+def test_a_function_that_reads_a_generator_is_no_generator_function():
+    assert cached(lambda n: [*generator(n)])(1) == [1]
+
+
 def test_cycles_through_a_decorated_function_are_found():
     def make():
         @cached

@@ -209,13 +209,25 @@ def test_the_wrong_kind_of_function_is_named():
     cache = Cache(10)
     with pytest.raises(TypeError, match="get_or_load_async"):
         cache.get_or_load("a", same)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="load must be a coroutine function, and it returned int; .* get_or_load$"):
         limited(cache.get_or_load_async("a", lambda key: 5))
-    with pytest.raises(TypeError):
-        cache.get_or_load("a", 5)
     assert cache.get_or_load("a", str) == "a"
     cache = Cache(10)
     assert limited(cache.get_or_load_async("a", same)) == "a"
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("load, kind", [(3, "int"), (None, "NoneType"), ("load", "str")])
+def test_g31_a_loader_that_cannot_be_called_is_named_before_anything_is_led(there, load, kind):
+    cache = Cache(10)
+    if there:
+        cache["a"] = "a"
+    for name in ("get_or_load", "get_or_load_async"):
+        with pytest.raises(TypeError, match=f"load must be a function of the key, not {kind}"):
+            getattr(cache, name)("a", load)
+    stats = cache.stats()
+    assert (stats.hits, stats.misses, stats.load_failures) == (0, 0, 0)
+    assert cache.get_or_load("a", str) == "a"
 
 
 # Errors

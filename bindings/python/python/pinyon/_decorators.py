@@ -269,6 +269,8 @@ def cached(  # type: ignore[misc]  # What `Unpack` stands for is spelled out.
     A call whose result is there does not call the function. Of all threads and tasks that make the same call at the same time one calls it, and the
     others get its result, or the exception it raised; if it is broken off (a task cancelled, Ctrl-C) one of the others goes on.
 
+    A generator function is a `TypeError`: its items could be read only once. Keep a list of them, or what makes them.
+
     Arguments make the key as they do with `functools.lru_cache`: by position and by name; what is equal is one, and if `typed` only when the types are the
     same (a single int is always told from a float or bool that equals it).
     A method has a cache for each instance, which goes with the instance (unless a result refers to it); `self` is no part of the key. Of a class method from
@@ -332,6 +334,7 @@ def cached(  # type: ignore[misc]  # What `Unpack` stands for is spelled out.
             raise TypeError("put @cached below @classmethod or @staticmethod, next to the function")
         if not callable(function):
             raise TypeError(f"cached decorates functions, not {type(function).__name__}")
+        _refuse_generators(function)
         is_async = inspect.iscoroutinefunction(function)
         shared = cache is not None
         prefix = _prefix(function) if shared else None
@@ -361,6 +364,19 @@ def cached(  # type: ignore[misc]  # What `Unpack` stands for is spelled out.
     return decorate if function is None else decorate(function)
 
 
+def _refuse_generators(function: Any) -> None:
+    """A generator is empty when it was read once, so it is no result to be kept."""
+    name = getattr(function, "__qualname__", None) or repr(function)
+    called = (function, getattr(type(function), "__call__", None))
+    if any(map(inspect.isgeneratorfunction, called)):
+        kind, remedy = "a generator function", "return a list"
+    elif any(map(inspect.isasyncgenfunction, called)):
+        kind, remedy = "an async generator function", "await a list of its items in a coroutine function"
+    else:
+        return
+    raise TypeError(f"cached cannot keep what {name} gives: it is {kind}, whose items are read once; {remedy}, or decorate the function that makes the items")
+
+
 def _dress(made: _core.Cached[..., Any], function: Any) -> None:
     """Has the decorated function look like the function (`functools.update_wrapper`, but for `__wrapped__`, which is there)."""
     for name in functools.WRAPPER_ASSIGNMENTS:
@@ -368,9 +384,8 @@ def _dress(made: _core.Cached[..., Any], function: Any) -> None:
             setattr(made, name, getattr(function, name))
         except AttributeError:
             pass
-    for name, what in getattr(function, "__dict__", {}).items():
-        if name != "__wrapped__":
-            setattr(made, name, what)
+    # Not by `setattr`: a class has a `__dict__` among its own names.
+    made.__dict__.update((name, what) for name, what in getattr(function, "__dict__", {}).items() if name != "__wrapped__")
 
 
 def _mark(function: Any) -> None:

@@ -390,4 +390,12 @@ def get_or_load(cache: _core.Cache[Any, Any], key: Any, load: Callable[[Any], An
 
 async def get_or_load_async(cache: _core.Cache[Any, Any], key: Any, load: Callable[[Any], Awaitable[Any]], **given: Any) -> Any:
     """See `Cache.get_or_load_async`, which comes here when the value is not there."""
-    return await Loader(cache, options=_options(given)).get_async(key, lambda: load(key))
+    return await Loader(cache, options=_options(given)).get_async(key, lambda: _awaited(load(key)))
+
+
+def _awaited(what: Any) -> Any:
+    """What a loader has returned, to be awaited."""
+    if not inspect.isawaitable(what):
+        kind = type(what).__name__
+        raise TypeError(f"load must be a coroutine function, and it returned {kind}; for a function there is get_or_load")
+    return what
