@@ -68,7 +68,8 @@ class Flight:
         # Held until the load has ended: whoever gets it lets go of it at once.
         self._lock = threading.Lock()
         self._lock.acquire()
-        self._futures: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        # Of the tasks that wait, with their loops.
+        self._futures: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
 
     def queue(self) -> None:
         """It waits for a thread to make it."""
@@ -105,7 +106,10 @@ class Flight:
         self._lock.release()
         # Whoever comes to wait from now on sees the state after it has put its future here.
         while self._futures:
-            loop, future = self._futures.pop()
+            try:
+                future, loop = self._futures.popitem()
+            except KeyError:
+                break  # The last one has left by itself.
             try:
                 loop.call_soon_threadsafe(_wake, future)
             except RuntimeError:
@@ -137,11 +141,14 @@ class Flight:
         self.check(key)
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        self._futures.append((loop, future))
-        if self.state == FLYING and self.loop in (None, loop):
-            await future
-        while self.state == FLYING and not self.give_up():
-            await asyncio.wait([future], timeout=LOOK)
+        self._futures[future] = loop
+        try:
+            if self.state == FLYING and self.loop in (None, loop):
+                await future
+            while self.state == FLYING and not self.give_up():
+                await asyncio.wait([future], timeout=LOOK)
+        finally:
+            self._futures.pop(future, None)
 
     def complete(self, key: Any, value: Any, options: dict[str, Any]) -> None:
         """The load is done."""
