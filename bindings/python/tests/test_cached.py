@@ -409,6 +409,33 @@ def test_g22_renewal_by_an_executor():
     assert function(1) == 3, "nobody is stranded"
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_g22_g23_a_kept_exception_is_renewed(is_async):
+    calls, clock = Calls(), Clock()
+    settings = dict(ttl=10, stale=20, timer=clock, errors=KeyError)
+
+    @cached(**settings)
+    def function(number):
+        time.sleep(0.01)
+        raise KeyError(calls.function())
+
+    @cached(**settings)
+    async def coroutine(number):
+        await asyncio.sleep(0.01)
+        raise KeyError(calls.function())
+
+    async def main():
+        for then, wanted in ((10, 1), (0, 1), (0, 2), (0, 2)):
+            with pytest.raises(KeyError, match=str(wanted)):
+                await coroutine(0) if is_async else function(0)
+            clock.advance(then)
+            await asyncio.sleep(0.05)
+
+    run(main())
+    assert len(calls) == 2
+
+
 def test_g22_coroutines_renew_in_a_task():
     calls, clock = Calls(), Clock()
     function = cached(ttl=10, stale=20, timer=clock)(calls.coroutine)

@@ -267,11 +267,12 @@ class Loader:
                         return self._land(flight, key, load)
                     if answer == "due":
                         self._renew(flight, key, load)
-                    if answer != "wait":
-                        return opened(what)
                 except BaseException:
                     flight.drop()
                     raise
+                # Not within: what a kept exception raises does not end its renewal.
+                if answer != "wait":
+                    return opened(what)
                 try:
                     what.wait(key)
                 except OwnKeyError:
@@ -299,11 +300,12 @@ class Loader:
                         return await self._land_async(flight, key, load)
                     if answer == "due":
                         self._renew_async(flight, key, load)
-                    if answer != "wait":
-                        return opened(what)
                 except BaseException:
                     flight.drop()
                     raise
+                # Not within: what a kept exception raises does not end its renewal.
+                if answer != "wait":
+                    return opened(what)
                 try:
                     await what.wait_async(key)
                 except OwnKeyError:
