@@ -410,7 +410,6 @@ def test_g22_renewal_by_an_executor():
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_g22_g23_a_kept_exception_is_renewed(is_async):
     calls, clock = Calls(), Clock()
     settings = dict(ttl=10, stale=20, timer=clock, errors=KeyError)
@@ -451,6 +450,37 @@ def test_g22_coroutines_renew_in_a_task():
         assert await function(1) == 3
 
     run(main())
+
+
+@pytest.mark.parametrize("how", ["thread", "executor", "task"])
+def test_g22_g23_a_renewal_that_ends_with_a_kept_exception_is_reported_nowhere(how, monkeypatch, caplog):
+    calls, clock, reported = Calls(), Clock(), []
+    monkeypatch.setattr(threading, "excepthook", reported.append)
+
+    def body(number):
+        raise KeyError(calls.function())
+
+    async def coroutine(number):
+        body(number)
+
+    async def main():
+        function = cached(coroutine if how == "task" else body, ttl=10, stale=20, timer=clock, errors=KeyError, executor=executor)
+
+        async def ask(expected):
+            with pytest.raises(KeyError, match=str(expected)):
+                await function(0) if how == "task" else function(0)
+
+        await ask(1)
+        clock.advance(10)
+        await ask(1)
+        while function.cache.peek(0).error.args == (1,):
+            await asyncio.sleep(0.001)
+        await ask(2)
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        executor = pool if how == "executor" else None
+        run(main())
+    assert not reported and not caplog.records and len(calls) == 2
 
 
 # Coroutine functions

@@ -199,7 +199,7 @@ class Loader:
         self,
         cache: _core.Cache[Any, Any],
         *,
-        errors: tuple[type, ...] = (),
+        errors: tuple[type[BaseException], ...] = (),
         error_ttl: float | None = None,
         reentry: str = "error",
         options: Callable[[Any], dict[str, Any]] | None = None,
@@ -333,11 +333,13 @@ class Loader:
         try:
             if flight.begin():
                 self._land(flight, key, load)
+        except self.errors:
+            pass  # Kept as a result is.
         finally:
             del flight
 
     def _renew_async(self, flight: Flight, key: Any, load: Callable[[], Awaitable[Any]]) -> None:
-        task = asyncio.get_running_loop().create_task(self._land_async(flight, key, load))
+        task = asyncio.get_running_loop().create_task(self._begin_async(flight, key, load))
         _renewals[flight] = task
 
         def done(_task: asyncio.Task[Any]) -> None:
@@ -346,6 +348,15 @@ class Loader:
             flight.drop()
 
         task.add_done_callback(done)
+
+    async def _begin_async(self, flight: Flight, key: Any, load: Callable[[], Awaitable[Any]]) -> None:
+        """A task has come to a renewal."""
+        try:
+            await self._land_async(flight, key, load)
+        except self.errors:
+            pass
+        finally:
+            del flight
 
     def refresh(self, key: Any, load: Callable[[], Any]) -> Any:
         """Loads whatever is there, and stores it."""
