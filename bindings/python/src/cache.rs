@@ -207,12 +207,11 @@ impl Cache {
         tags: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let refused = PyList::empty(pairs.py());
-        let wish = Wish { ttl, tti, weight: None, tags };
-        pairs::each(pairs, |key, value| {
-            if !self.write(&key, &value, &wish)? {
-                refused.append(key)?;
-            }
-            Ok(())
+        let tags = tags.map(wish::lasting_tags).transpose()?;
+        let wish = Wish { ttl, tti, weight: None, tags: tags.as_ref() };
+        pairs::each(pairs, |key, value| match self.write(&key, &value, &wish)? {
+            true => Ok(()),
+            false => refused.append(key),
         })?;
         Ok(refused)
     }

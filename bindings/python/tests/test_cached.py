@@ -346,6 +346,16 @@ def test_tags_are_names_or_made_of_the_result():
     assert len(function.cache) == 0
 
 
+def test_tags_of_an_iterator_are_those_of_every_result():
+    function = cached(tags=(name for name in ["jays", "seeds"]))(lambda number: number)
+    cache = Cache(10)
+    cache.set_many({1: 1, 2: 2}, tags=(name for name in ["jays", "seeds"]))
+    function(1), function(2)
+    for each in (cache, function.cache):
+        each.evict("seeds")
+        assert not each
+
+
 def test_g19_a_function_for_tags_that_raises():
     function = cached(tags=lambda result: 1 / result)(lambda number: number)
     with pytest.raises(ZeroDivisionError):

@@ -102,7 +102,8 @@ class _Terms:
         # A stale value is one past its ttl that the cache still has: for the cache it lives longer, and is due to be renewed at its ttl.
         self.due = refresh if refresh is not None else self.ttl if stale is not None else None
         self.life = None if self.ttl is None else self.ttl + (stale or 0.0)
-        self.tags = tags
+        # The first result would use up an iterator.
+        self.tags = list(tags) if hasattr(tags, "__next__") else tags
         kept = errors if isinstance(errors, (tuple, list, set, frozenset)) else (errors,)
         if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kept):
             raise TypeError(f"errors must be an exception class or a tuple of them, not {errors!r}")
