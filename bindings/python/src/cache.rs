@@ -207,12 +207,11 @@ impl Cache {
         tags: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let refused = PyList::empty(pairs.py());
-        let wish = Wish { ttl, tti, weight: None, tags };
-        pairs::each(pairs, |key, value| {
-            if !self.write(&key, &value, &wish)? {
-                refused.append(key)?;
-            }
-            Ok(())
+        let tags = tags.map(wish::lasting_tags).transpose()?;
+        let wish = Wish { ttl, tti, weight: None, tags: tags.as_ref() };
+        pairs::each(pairs, |key, value| match self.write(&key, &value, &wish)? {
+            true => Ok(()),
+            false => refused.append(key),
         })?;
         Ok(refused)
     }
@@ -541,15 +540,15 @@ impl Cache {
         self.settings.describe(py, self.limit())
     }
 
-    /// Pickles and copies: settings, entries and the seconds they have left. Idle times begin anew; what was counted stays behind, and so do tags.
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+    /// Pickles and copies: settings, entries and the seconds they have left; of a subclass its attributes, and `__init__` is not called. Idle times
+    /// begin anew; what was counted stays behind, and so do tags.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<pickle::Reduced<'py>> {
         pickle::reduced(slf)
     }
 
     /// A cache of the same settings with the same entries, for the seconds they have left. Their idle times begin anew, and they have no tags.
     fn copy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let (restore, arguments) = pickle::reduced(slf)?;
-        restore.call1(arguments)
+        pickle::copied(slf)
     }
 
     fn __copy__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {

@@ -187,6 +187,7 @@ impl Shelf {
         Some((key.clone(), value.clone()))
     }
 
+    #[cfg(not(Py_LIMITED_API))]
     #[inline(always)]
     pub(crate) fn insert(&self, key: Key, value: Object) -> bool {
         self.alone().insert(key, value).is_stored()
@@ -245,6 +246,7 @@ impl Shelf {
         Some((key.clone(), value.clone()))
     }
 
+    #[cfg(not(Py_LIMITED_API))]
     #[inline(always)]
     pub(crate) fn insert(&self, key: Key, value: Object) -> bool {
         self.core.insert(key, value).is_stored()

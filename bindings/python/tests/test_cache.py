@@ -729,8 +729,41 @@ def test_copies_are_of_the_class():
     assert type(other) is Child
 
 
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, Cache.copy, lambda cache: pickle.loads(pickle.dumps(cache))])
+def test_copies_of_a_subclass_have_its_attributes(copied):
+    cache = Named("jays")
+    cache["a"] = 1
+    cache.owner, cache.note = [cache], "seen"
+    other = copied(cache)
+    assert type(other) is Named and other.name == "jays" and other.note == "seen" and dict(other.items()) == {"A": 1}
+    assert other.owner[0] is (cache if copied in (copy.copy, Cache.copy) else other)
+    slotted = Slotted(10)
+    slotted.note = "seen"
+    assert copied(slotted).note == "seen" and copied(Slotted(10)).settings == slotted.settings
+
+
 class Child(Cache):
     """A class of the user's."""
+
+
+class Slotted(Cache):
+    __slots__ = ("note",)
+
+
+class Named(Slotted):
+    """One that is made otherwise, and changes what it is given."""
+
+    def __new__(cls, name):
+        return super().__new__(cls, 10)
+
+    def __init__(self, name):
+        self.name = name
+
+    def set(self, key, value):
+        return super().set(key * 2, value)
+
+    def __setitem__(self, key, value):
+        super().__setitem__(key.upper(), value)
 
 
 # Iteration

@@ -346,6 +346,16 @@ def test_tags_are_names_or_made_of_the_result():
     assert len(function.cache) == 0
 
 
+def test_tags_of_an_iterator_are_those_of_every_result():
+    function = cached(tags=(name for name in ["jays", "seeds"]))(lambda number: number)
+    cache = Cache(10)
+    cache.set_many({1: 1, 2: 2}, tags=(name for name in ["jays", "seeds"]))
+    function(1), function(2)
+    for each in (cache, function.cache):
+        each.evict("seeds")
+        assert not each
+
+
 def test_g19_a_function_for_tags_that_raises():
     function = cached(tags=lambda result: 1 / result)(lambda number: number)
     with pytest.raises(ZeroDivisionError):
@@ -409,6 +419,32 @@ def test_g22_renewal_by_an_executor():
     assert function(1) == 3, "nobody is stranded"
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_g22_g23_a_kept_exception_is_renewed(is_async):
+    calls, clock = Calls(), Clock()
+    settings = dict(ttl=10, stale=20, timer=clock, errors=KeyError)
+
+    @cached(**settings)
+    def function(number):
+        time.sleep(0.01)
+        raise KeyError(calls.function())
+
+    @cached(**settings)
+    async def coroutine(number):
+        await asyncio.sleep(0.01)
+        raise KeyError(calls.function())
+
+    async def main():
+        for then, wanted in ((10, 1), (0, 1), (0, 2), (0, 2)):
+            with pytest.raises(KeyError, match=str(wanted)):
+                await coroutine(0) if is_async else function(0)
+            clock.advance(then)
+            await asyncio.sleep(0.05)
+
+    run(main())
+    assert len(calls) == 2
+
+
 def test_g22_coroutines_renew_in_a_task():
     calls, clock = Calls(), Clock()
     function = cached(ttl=10, stale=20, timer=clock)(calls.coroutine)
@@ -424,6 +460,37 @@ def test_g22_coroutines_renew_in_a_task():
         assert await function(1) == 3
 
     run(main())
+
+
+@pytest.mark.parametrize("how", ["thread", "executor", "task"])
+def test_g22_g23_a_renewal_that_ends_with_a_kept_exception_is_reported_nowhere(how, monkeypatch, caplog):
+    calls, clock, reported = Calls(), Clock(), []
+    monkeypatch.setattr(threading, "excepthook", reported.append)
+
+    def body(number):
+        raise KeyError(calls.function())
+
+    async def coroutine(number):
+        body(number)
+
+    async def main():
+        function = cached(coroutine if how == "task" else body, ttl=10, stale=20, timer=clock, errors=KeyError, executor=executor)
+
+        async def ask(expected):
+            with pytest.raises(KeyError, match=str(expected)):
+                await function(0) if how == "task" else function(0)
+
+        await ask(1)
+        clock.advance(10)
+        await ask(1)
+        while function.cache.peek(0).error.args == (1,):
+            await asyncio.sleep(0.001)
+        await ask(2)
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        executor = pool if how == "executor" else None
+        run(main())
+    assert not reported and not caplog.records and len(calls) == 2
 
 
 # Coroutine functions

@@ -390,6 +390,30 @@ def test_copies_leave_in_the_same_order(kind, copied):
     assert [other.popitem() for _ in range(len(other))] == [cache.popitem() for _ in range(len(cache))]
 
 
+class Hands:
+    """A clock that stands still, and goes with copies and pickles."""
+
+    def __init__(self):
+        self.now = 0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda cache: pickle.loads(pickle.dumps(cache))])
+def test_copies_expire_in_the_same_order(copied):
+    clock = Hands()
+    cache = TTLCache(10, 5, clock)
+    cache.update(a=1, b=2, c=3)
+    clock.now = 2
+    cache["a"] = 4
+    other = copied(cache)
+    # A copy that goes deep has a clock of its own.
+    clock.now = 5
+    assert other.expire(5) == [("b", 2), ("c", 3)] and list(other._entries()[0]) == [("a", 4, 1, 7)]
+    assert other.expire(7) == [("a", 4)] and cache.expire() == [("b", 2), ("c", 3)]
+
+
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda cache: pickle.loads(pickle.dumps(cache))])
 def test_copies_of_sizes_whose_sum_depends_on_the_order(copied):
     cache = LRUCache(0.3, getsizeof=abs)

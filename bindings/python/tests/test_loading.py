@@ -366,6 +366,45 @@ def test_g19_a_waiter_that_is_cancelled_leaves_the_others_be():
     limited(main())
 
 
+def test_g19_waiters_that_are_cancelled_leave_nothing_behind():
+    cache = Cache(10)
+    futures = []
+
+    async def main():
+        gate = asyncio.Event()
+
+        async def load(key):
+            await gate.wait()
+            return key
+
+        async def wait():
+            await cache.get_or_load_async("a", load)
+
+        leader = asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        create = asyncio.get_running_loop().create_future
+
+        def noted():
+            future = create()
+            futures.append(weakref.ref(future))
+            return future
+
+        asyncio.get_running_loop().create_future = noted
+        for _ in range(5):
+            waiter = asyncio.create_task(wait())
+            await asyncio.sleep(0)
+            waiter.cancel()
+            await asyncio.gather(waiter, return_exceptions=True)
+        del waiter
+        await asyncio.sleep(0)
+        gc.collect()
+        assert len(futures) == 5 and not any(future() for future in futures)
+        gate.set()
+        await leader
+
+    limited(main())
+
+
 def test_g19_a_coroutine_that_is_never_awaited_strands_nobody(recwarn):
     cache = Cache(10)
     cache.get_or_load_async("a", same).close()

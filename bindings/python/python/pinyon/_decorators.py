@@ -102,7 +102,8 @@ class _Terms:
         # A stale value is one past its ttl that the cache still has: for the cache it lives longer, and is due to be renewed at its ttl.
         self.due = refresh if refresh is not None else self.ttl if stale is not None else None
         self.life = None if self.ttl is None else self.ttl + (stale or 0.0)
-        self.tags = tags
+        # The first result would use up an iterator.
+        self.tags = list(tags) if hasattr(tags, "__next__") else tags
         kept = errors if isinstance(errors, (tuple, list, set, frozenset)) else (errors,)
         if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kept):
             raise TypeError(f"errors must be an exception class or a tuple of them, not {errors!r}")
@@ -273,8 +274,9 @@ def cached(  # type: ignore[misc]  # What `Unpack` stands for is spelled out.
 
     Arguments make the key as they do with `functools.lru_cache`: by position and by name; what is equal is one, and if `typed` only when the types are the
     same (a single int is always told from a float or bool that equals it).
-    A method has a cache for each instance, which goes with the instance (unless a result refers to it); `self` is no part of the key. Of a class method from
-    Python 3.13 on there is one cache, and the class is part of the key: `invalidate(cls, *args)`.
+    A method has a cache for each instance, which goes with the instance (unless a result refers to it, or the frames of an exception that is kept); `self` is no
+    part of the key. Of a class method from Python 3.13 on there is one cache, and the class is part of the key: `invalidate(cls, *args)`. So it is with a
+    method that is called by its class, `Class.method(instance)`: it is a function like others, whose first argument is the instance.
 
     Args:
         cache: an existing `Cache`, which several functions may share; else one is made of `maxsize` (1024 if nothing is said), `maxbytes`, `weigher`,

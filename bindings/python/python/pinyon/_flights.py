@@ -68,7 +68,8 @@ class Flight:
         # Held until the load has ended: whoever gets it lets go of it at once.
         self._lock = threading.Lock()
         self._lock.acquire()
-        self._futures: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        # Of the tasks that wait, with their loops.
+        self._futures: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
 
     def queue(self) -> None:
         """It waits for a thread to make it."""
@@ -105,7 +106,10 @@ class Flight:
         self._lock.release()
         # Whoever comes to wait from now on sees the state after it has put its future here.
         while self._futures:
-            loop, future = self._futures.pop()
+            try:
+                future, loop = self._futures.popitem()
+            except KeyError:
+                break  # The last one has left by itself.
             try:
                 loop.call_soon_threadsafe(_wake, future)
             except RuntimeError:
@@ -137,11 +141,14 @@ class Flight:
         self.check(key)
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        self._futures.append((loop, future))
-        if self.state == FLYING and self.loop in (None, loop):
-            await future
-        while self.state == FLYING and not self.give_up():
-            await asyncio.wait([future], timeout=LOOK)
+        self._futures[future] = loop
+        try:
+            if self.state == FLYING and self.loop in (None, loop):
+                await future
+            while self.state == FLYING and not self.give_up():
+                await asyncio.wait([future], timeout=LOOK)
+        finally:
+            self._futures.pop(future, None)
 
     def complete(self, key: Any, value: Any, options: dict[str, Any]) -> None:
         """The load is done."""
@@ -192,7 +199,7 @@ class Loader:
         self,
         cache: _core.Cache[Any, Any],
         *,
-        errors: tuple[type, ...] = (),
+        errors: tuple[type[BaseException], ...] = (),
         error_ttl: float | None = None,
         reentry: str = "error",
         options: Callable[[Any], dict[str, Any]] | None = None,
@@ -260,11 +267,12 @@ class Loader:
                         return self._land(flight, key, load)
                     if answer == "due":
                         self._renew(flight, key, load)
-                    if answer != "wait":
-                        return opened(what)
                 except BaseException:
                     flight.drop()
                     raise
+                # Not within: what a kept exception raises does not end its renewal.
+                if answer != "wait":
+                    return opened(what)
                 try:
                     what.wait(key)
                 except OwnKeyError:
@@ -292,11 +300,12 @@ class Loader:
                         return await self._land_async(flight, key, load)
                     if answer == "due":
                         self._renew_async(flight, key, load)
-                    if answer != "wait":
-                        return opened(what)
                 except BaseException:
                     flight.drop()
                     raise
+                # Not within: what a kept exception raises does not end its renewal.
+                if answer != "wait":
+                    return opened(what)
                 try:
                     await what.wait_async(key)
                 except OwnKeyError:
@@ -324,11 +333,13 @@ class Loader:
         try:
             if flight.begin():
                 self._land(flight, key, load)
+        except self.errors:
+            pass  # Kept as a result is.
         finally:
             del flight
 
     def _renew_async(self, flight: Flight, key: Any, load: Callable[[], Awaitable[Any]]) -> None:
-        task = asyncio.get_running_loop().create_task(self._land_async(flight, key, load))
+        task = asyncio.get_running_loop().create_task(self._begin_async(flight, key, load))
         _renewals[flight] = task
 
         def done(_task: asyncio.Task[Any]) -> None:
@@ -337,6 +348,15 @@ class Loader:
             flight.drop()
 
         task.add_done_callback(done)
+
+    async def _begin_async(self, flight: Flight, key: Any, load: Callable[[], Awaitable[Any]]) -> None:
+        """A task has come to a renewal."""
+        try:
+            await self._land_async(flight, key, load)
+        except self.errors:
+            pass
+        finally:
+            del flight
 
     def refresh(self, key: Any, load: Callable[[], Any]) -> Any:
         """Loads whatever is there, and stores it."""

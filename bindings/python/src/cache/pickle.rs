@@ -9,8 +9,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use std::time::Duration;
 
-/// The function that restores it, and its arguments.
-pub(super) fn reduced<'py>(cache: &Bound<'py, Cache>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+/// The function that restores it, its arguments, and what a subclass has beside.
+pub(super) type Reduced<'py> = (Bound<'py, PyAny>, Bound<'py, PyTuple>, Bound<'py, PyAny>);
+
+pub(super) fn reduced<'py>(cache: &Bound<'py, Cache>) -> PyResult<Reduced<'py>> {
     let (py, inner) = (cache.py(), cache.get());
     let _call = Call::new(py);
     let entries = PyList::empty(py);
@@ -25,6 +27,17 @@ pub(super) fn reduced<'py>(cache: &Bound<'py, Cache>) -> PyResult<(Bound<'py, Py
             entries.append((key, value, ttl, idle, inner.own_weight(about.weight)))?;
         }
     }
-    let restore = py.import("pinyon._restore")?.getattr("restore")?;
-    Ok((restore, (cache.get_type(), inner.settings(py)?, entries).into_pyobject(py)?))
+    let module = py.import("pinyon._restore")?;
+    let arguments = (cache.get_type(), inner.settings(py)?, entries).into_pyobject(py)?;
+    Ok((module.getattr("restore")?, arguments, module.getattr("attributes")?.call1((cache,))?))
+}
+
+/// A cache like this one.
+pub(super) fn copied<'py>(cache: &Bound<'py, Cache>) -> PyResult<Bound<'py, PyAny>> {
+    let (restore, arguments, state) = reduced(cache)?;
+    let copied = restore.call1(arguments)?;
+    if !state.is_none() {
+        cache.py().import("pinyon._restore")?.getattr("assume")?.call1((&copied, state))?;
+    }
+    Ok(copied)
 }

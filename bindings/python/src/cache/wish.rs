@@ -7,7 +7,7 @@ use crate::time::optional;
 use pinyon::{InsertOptions, block_bytes};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyIterator, PyList, PyString};
 
 /// What the core needs for the tags of an entry, beside a pointer to each.
 const GROUP: usize = 56;
@@ -64,6 +64,17 @@ pub(super) fn tag_names(given: &Bound<'_, PyAny>) -> PyResult<Vec<Vec<u8>>> {
             let names = given.try_iter().map_err(|_| wrong(given))?;
             names.map(|each| each.and_then(|each| name(&each)?.ok_or_else(|| wrong(&each)))).collect()
         }
+    }
+}
+
+/// The same tags, for several writes: the first would use up an iterator.
+pub(super) fn lasting_tags<'py>(given: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    match given.cast::<PyIterator>() {
+        Ok(names) => {
+            let names = names.try_iter()?.collect::<PyResult<Vec<_>>>()?;
+            Ok(PyList::new(given.py(), names)?.into_any())
+        }
+        Err(_) => Ok(given.clone()),
     }
 }
 

@@ -236,6 +236,21 @@ impl Deadlines {
         *version += u64::from(queue.len() != before);
     }
 
+    /// The slots in the order in which they are due, where that is the order of writing.
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        match &self.kind {
+            Kind::Alike(list) => list.iter().collect(),
+            Kind::Each { .. } => Vec::new(),
+        }
+    }
+
+    /// Puts that order together again, of slots that are in it.
+    pub(super) fn reorder(&mut self, slots: &[Slot]) {
+        if let Kind::Alike(list) = &mut self.kind {
+            slots.iter().for_each(|slot| list.move_to_end(*slot));
+        }
+    }
+
     pub(super) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         let queue = match &self.kind {
             Kind::Alike(_) => None,

@@ -44,6 +44,9 @@ pub(super) enum Written {
 /// An entry that is listed: key, value, size and moment.
 pub(super) type Listed = (Object, Object, Number, Option<Moment>);
 
+/// The entries by arrival; places in that with counts of use, in the order; and places in the order of deadlines, where that is a list.
+pub(super) type Listing = (Vec<Listed>, Vec<(usize, u64)>, Vec<usize>);
+
 /// See the module's head.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
@@ -216,8 +219,8 @@ impl Shelf {
         deadlines.moment(slot).clone()
     }
 
-    /// Keys, values, sizes and moments by arrival; and places in that with counts of use, in the order.
-    pub(super) fn listed(&self) -> (Vec<Listed>, Vec<(usize, u64)>) {
+    /// All that is there.
+    pub(super) fn listed(&self) -> Listing {
         let mut places = vec![0; self.table.width()];
         let mut entries = Vec::with_capacity(self.table.len());
         for slot in self.ages.iter() {
@@ -227,17 +230,22 @@ impl Shelf {
             entries.push((entry.key.object(), entry.value.clone(), self.size(slot), moment));
         }
         let order = self.order.slots(&self.ages).into_iter();
-        (entries, order.map(|slot| (places[slot as usize], self.order.count(slot))).collect())
+        let order = order.map(|slot| (places[slot as usize], self.order.count(slot))).collect();
+        let due = self.deadlines.as_ref().map_or_else(Vec::new, Deadlines::slots);
+        (entries, order, due.into_iter().map(|slot| places[slot as usize]).collect())
     }
 
-    /// Puts the order together again, of slots that are all in it: the first to leave is first, with their counts.
-    pub(super) fn reorder(&mut self, slots: &[(Slot, u64)]) {
+    /// Puts the order together again, of slots that are all in it: the first to leave is first, with their counts. `due`: so that of deadlines.
+    pub(super) fn reorder(&mut self, slots: &[(Slot, u64)], due: &[Slot]) {
         if slots.len() != self.table.len() {
             return;
         }
         self.order = self.order.emptied();
         for (slot, count) in slots {
             self.order.push(*slot, *count);
+        }
+        if let Some(deadlines) = &mut self.deadlines {
+            deadlines.reorder(due);
         }
     }
 

@@ -28,6 +28,9 @@ type Saved<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>, Opti
 /// Places among the entries with counts of use, in the order in which they leave or are chosen by.
 type Leaving = Vec<(usize, u64)>;
 
+/// What [`Store::_entries`] gives.
+type Everything<'py> = (Bound<'py, PyList>, Leaving, Vec<usize>, Bound<'py, PyAny>);
+
 /// See the module's head.
 #[pyclass(module = "pinyon._core", subclass, frozen)]
 #[derive(Debug)]
@@ -469,10 +472,10 @@ impl Store {
     }
 
     /// All that is there, for `repr`, copies and pickles: keys, values, sizes and moments in the order of arrival, and places in that with
-    /// counts of use in the order of leaving; and the sum of the sizes.
-    fn _entries<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Leaving, Bound<'py, PyAny>)> {
+    /// counts of use in the order of leaving; places in the order of expiring; and the sum of the sizes.
+    fn _entries<'py>(&self, py: Python<'py>) -> PyResult<Everything<'py>> {
         let _call = Call::new(py);
-        let ((entries, order), total) = {
+        let ((entries, order, due), total) = {
             let shelf = self.shelf.hold(py);
             (shelf.listed(), shelf.total)
         };
@@ -482,11 +485,17 @@ impl Store {
             let (key, value) = (key.into_bound(py), value.into_bound(py));
             list.append((key, value, size.into_object(py)?, moment))?;
         }
-        Ok((list, order, total.into_object(py)?))
+        Ok((list, order, due, total.into_object(py)?))
     }
 
     /// Puts into a new cache what `_entries` gave of another. Sums of floats depend on their order, so the sum is taken over as it was.
-    fn _restore(&self, entries: Vec<Saved<'_>>, order: Leaving, total: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn _restore(
+        &self,
+        entries: Vec<Saved<'_>>,
+        order: Leaving,
+        due: Vec<usize>,
+        total: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         let py = total.py();
         let _call = Call::new(py);
         let total = Number::of(total)?;
@@ -500,15 +509,17 @@ impl Store {
                 Offer { probe: &probe, value: value.into(), size, due, keeps: false, evicts: false };
             slots.push(step(py, &self.shelf, &probe, |shelf, found| shelf.restore(found, &mut offer))?);
         }
-        let order = order.iter().map(|(at, count)| Some((*slots.get(*at)?.as_ref()?, *count)));
-        match order.collect::<Option<Vec<_>>>() {
-            Some(order) => {
+        let slot = |at: usize| slots.get(at).copied().flatten();
+        let order = order.into_iter().map(|(at, count)| Some((slot(at)?, count))).collect::<Option<Vec<_>>>();
+        let due = due.into_iter().map(slot).collect::<Option<Vec<_>>>();
+        match (order, due) {
+            (Some(order), Some(due)) => {
                 let mut shelf = self.shelf.hold(py);
-                shelf.reorder(&order);
+                shelf.reorder(&order, &due);
                 shelf.total = total;
                 Ok(())
             }
-            None => Err(PyValueError::new_err("these are not the entries of a cache")),
+            _ => Err(PyValueError::new_err("these are not the entries of a cache")),
         }
     }
 

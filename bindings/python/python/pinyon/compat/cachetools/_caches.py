@@ -95,8 +95,8 @@ class Cache(_core.Store, MutableMapping[_KT, _VT]):
         return f"{type(self).__name__}({held!r}, maxsize={self.maxsize!r}, currsize={currsize!r})"
 
     def _settings(self) -> dict[str, Any]:
-        entries, order, total = self._entries()
-        return {"maxsize": self.maxsize, "entries": entries, "order": order, "currsize": total}
+        entries, order, due, total = self._entries()
+        return {"maxsize": self.maxsize, "entries": entries, "order": order, "due": due, "currsize": total}
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return _new, (type(self),), (self.__dict__.copy(), self._settings())
@@ -105,7 +105,7 @@ class Cache(_core.Store, MutableMapping[_KT, _VT]):
         attributes, settings = state
         self.__dict__.update(attributes)
         self._begin(settings["maxsize"], self.getsizeof is not Cache.getsizeof)
-        self._restore(settings["entries"], settings["order"], settings["currsize"])
+        self._restore(settings["entries"], settings["order"], settings["due"], settings["currsize"])
 
     def __copy__(self) -> Any:
         copied = _new(type(self))
