@@ -977,6 +977,26 @@ def test_g31_a_generator_function_is_refused_and_the_error_says_what_to_do(funct
         assert f"it is {kind}" in str(told.value) and remedy in str(told.value)
 
 
+def test_an_object_whose_call_is_to_be_awaited_is_a_coroutine_function():
+    class Doubles:
+        calls = 0
+
+        async def __call__(self, number):
+            self.calls += 1
+            return 2 * number
+
+    doubles = Doubles()
+    made = cached(doubles)
+
+    async def twice():
+        return await made(4), await made(4)
+
+    assert asyncio.run(twice()) == (8, 8) and doubles.calls == 1
+    with pytest.raises(TypeError, match="get_or_load_async"):
+        Cache(5).get_or_load("a", doubles)
+    assert asyncio.run(Cache(5).get_or_load_async(4, doubles)) == 8
+
+
 def test_a_class_is_a_function_that_makes_instances():
     made = cached(GeneratesWhenCalled)
     assert made() is made() and list(made()(1)) == [1] and made.__name__ == "GeneratesWhenCalled"

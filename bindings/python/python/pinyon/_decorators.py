@@ -12,7 +12,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, Iterable, NamedTuple, TypeVar, overload
 
 from pinyon import _core
-from pinyon._flights import Failure, Loader, opened
+from pinyon._flights import Failure, Loader, is_async, opened
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -337,7 +337,7 @@ def cached(  # type: ignore[misc]  # What `Unpack` stands for is spelled out.
         if not callable(function):
             raise TypeError(f"cached decorates functions, not {type(function).__name__}")
         _refuse_generators(function)
-        is_async = inspect.iscoroutinefunction(function)
+        to_await = is_async(function)
         shared = cache is not None
         prefix = _prefix(function) if shared else None
 
@@ -346,17 +346,17 @@ def cached(  # type: ignore[misc]  # What `Unpack` stands for is spelled out.
             made = _core.Cached(
                 home,
                 function,
-                (_MissingAsync if is_async else _Missing)(terms.loader(home)),
+                (_MissingAsync if to_await else _Missing)(terms.loader(home)),
                 key=key,
                 prefix=prefix,
                 typed=typed,
                 instance=instance,
-                awaited=is_async,
+                awaited=to_await,
                 failure=Failure if terms.errors else None,
                 binder=binder,
             )
             _dress(made, function)
-            if is_async:
+            if to_await:
                 _mark(made)
             return made
 

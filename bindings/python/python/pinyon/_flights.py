@@ -401,9 +401,14 @@ def _options(given: dict[str, Any]) -> Callable[[Any], dict[str, Any]]:
     return lambda _value: options
 
 
+def is_async(function: Any) -> bool:
+    """Is what a call gives to be awaited? Also of an object whose class has an `async def __call__`."""
+    return any(map(inspect.iscoroutinefunction, (function, getattr(type(function), "__call__", None))))
+
+
 def get_or_load(cache: _core.Cache[Any, Any], key: Any, load: Callable[[Any], Any], **given: Any) -> Any:
     """See `Cache.get_or_load`, which comes here when the value is not there."""
-    if inspect.iscoroutinefunction(load):
+    if is_async(load):
         raise TypeError("get_or_load calls functions; for a coroutine function there is get_or_load_async")
     return Loader(cache, options=_options(given)).get(key, lambda: load(key))
 
