@@ -473,3 +473,39 @@ fn g26_g28_a_thread_that_ends_may_write_and_tell() {
     thread::spawn(|| LAST.with(|cell| assert!(cell.set(last).is_ok()))).join().unwrap();
     assert_eq!(told(&notes), [(1, 2, Cause::Removed)]);
 }
+
+#[cfg(unix)]
+#[test]
+#[allow(unsafe_code)]
+fn g26_g28_the_last_that_the_system_calls_of_a_thread_may_write_and_tell() {
+    static CACHE: OnceLock<Cache<u64, u64>> = OnceLock::new();
+    fn write() {
+        let wrote =
+            || CACHE.get().is_some_and(|cache| cache.insert(1, 2).is_stored() && cache.invalidate(&1));
+        assert!(catch_unwind(AssertUnwindSafe(wrote)).is_ok_and(|wrote| wrote));
+    }
+    extern "C" fn last(_: *mut libc::c_void) {
+        write();
+    }
+    extern "C" fn run(_: *mut libc::c_void) -> *mut libc::c_void {
+        let (mut key, some) = (0, (&raw const CACHE).cast());
+        // SAFETY: the key is made first; its value is never followed.
+        assert_eq!(unsafe { libc::pthread_key_create(&mut key, Some(last)) }, 0);
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::pthread_setspecific(key, some) }, 0);
+        write();
+        std::ptr::null_mut()
+    }
+    let (notes, listener) = notes();
+    let cache = CACHE.get_or_init(|| Cache::builder().capacity(50).listener(listener).build().unwrap());
+    // Of the second one, what the standard library does last comes before: its own key was made for the first.
+    thread::spawn(|| _ = run(std::ptr::null_mut())).join().unwrap();
+    // SAFETY: a plain thread that is waited for.
+    let ended = unsafe {
+        let mut thread = std::mem::zeroed();
+        let begun = libc::pthread_create(&mut thread, std::ptr::null(), run, std::ptr::null_mut());
+        begun | libc::pthread_join(thread, std::ptr::null_mut())
+    };
+    assert_eq!((ended, told(&notes)), (0, vec![(1, 2, Cause::Removed); 4]));
+    cache.validate();
+}
