@@ -238,9 +238,10 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// A function that is told what leaves the cache, and why: each entry once, in order for each key, before the call
-    /// that made it leave returns (or, if that entry's key is being told of at that moment, before that telling ends). It runs
+    /// that made it leave returns (or, if that entry's key is being told of at that moment, before that telling ends; what the
+    /// listener itself makes leave may be told, and dropped, only when it has returned). It runs
     /// under no lock and may call the cache. A refused pair goes back to its caller, so it is told of by that call, whatever else is
-    /// being told of its key. A panic in it reaches the caller and disables nothing.
+    /// still to be told of its key. A panic in it reaches the caller and disables nothing.
     ///
     /// ```
     /// use std::sync::mpsc;

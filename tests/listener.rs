@@ -436,25 +436,6 @@ fn g24_g26_tellings_do_not_pile_up_on_the_stack_of_a_listener_that_writes() {
     });
 }
 
-#[test]
-fn g25_g26_a_refusal_is_told_though_the_listener_panics_at_what_it_took_along() {
-    let (notes, listener) = notes();
-    let builder = Cache::builder().capacity_weight(10).weigher(|_, value: &u64| *value);
-    let cache = checked(builder.shards(1).listener(move |key: &u64, value: &u64, cause| {
-        listener(key, value, cause);
-        assert_ne!(cause, Cause::Replaced, "the panic of a test");
-    }));
-    type Write = fn(&Cache<u64, u64>);
-    let ways: [Write; 2] =
-        [|cache| drop(cache.insert(1, 50)), |cache| drop(cache.compute(1, |_| Compute::Put(50)))];
-    for write in ways {
-        assert!(cache.insert(1, 5).is_stored());
-        assert!(catch_unwind(AssertUnwindSafe(|| write(&cache))).is_err());
-        assert_eq!(told(&notes), [(1, 5, Cause::Replaced), (1, 50, Cause::Refused)]);
-    }
-    assert_eq!((cache.stats().refused, cache.stats().replaced, cache.len()), (2, 2, 0));
-}
-
 /// When its thread ends, it writes to a cache with a listener.
 struct Last(Cache<u64, u64>);
 

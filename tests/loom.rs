@@ -434,7 +434,7 @@ fn g27_what_a_reader_held_up_goes_with_the_next_write() {
     let looks: [fn(&Small); 2] =
         [|cache| _ = cache.pin().get(&LOW).copied(), |cache| _ = cache.get_ref(&LOW).map(|value| *value)];
     for look in looks {
-        model(move || {
+        model_with_fewer(1, move || {
             let builder = Cache::builder().capacity_weight(8).weigher(|_: &u64, _: &u64| 1).shards(1);
             let builder = builder.policy(Policy::Clock).statistics(false);
             let cache: Small = Arc::new(builder.hasher(Itself(0)).build().expect("valid"));
