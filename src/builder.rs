@@ -4,7 +4,7 @@ use crate::adapt::Adapt;
 use crate::arena::Arena;
 use crate::cache::{Cache, Inner};
 use crate::expiry::{CoarseTicker, Expiry, Span, Ticker, Time};
-use crate::listener::{Cause, Listener};
+use crate::listener::{Cause, Listener, Owed};
 use crate::load::{Flights, Leases, Soft};
 use crate::policy::Policy;
 use crate::shard::{Limits, Plan, Shard};
@@ -359,6 +359,7 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
             leases: Leases::new(),
             tags: Tags::new(if crate::sync::MODEL { 1 } else { shards }),
             listener: self.listener,
+            owed: Owed::default(),
             reads: self.statistics.then(|| Stripes::new((cores * 4).clamp(8, 64))),
             adapt: Adapt::new(self.policy, usize::try_from(expected).unwrap_or(usize::MAX), seed),
         };

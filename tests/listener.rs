@@ -490,3 +490,51 @@ fn g26_g28_the_last_that_the_system_calls_of_a_thread_may_write_and_tell() {
     assert_eq!((ended, told(&notes)), (0, vec![(1, 2, Cause::Removed); 4]));
     cache.validate();
 }
+
+#[test]
+fn g24_g26_a_listener_that_writes_to_all_shards_is_told_of_one_thing_at_a_time() {
+    const MANY: u64 = 4096;
+    let cell: Arc<OnceLock<Cache<u64, u64>>> = Arc::default();
+    let (inside, told, depth) = (cell.clone(), Arc::new(AtomicU64::new(0)), AtomicU64::new(0));
+    let count = told.clone();
+    let builder = Cache::builder().capacity(MANY).shards(256);
+    let cache = checked(builder.listener(move |key: &u64, _: &u64, _| {
+        assert_eq!(depth.fetch_add(1, Ordering::Relaxed), 0, "one at a time");
+        count.fetch_add(1, Ordering::Relaxed);
+        // Each takes two others along, until all are gone.
+        (2 * key + 1..2 * key + 3).for_each(|key| _ = inside.get().unwrap().invalidate(&key));
+        depth.fetch_sub(1, Ordering::Relaxed);
+    }));
+    (0..MANY / 2).for_each(|key| assert!(cache.insert(key, 1).is_stored()));
+    assert!(cell.set(cache.clone()).is_ok());
+    assert!(cache.invalidate(&0));
+    assert_eq!(
+        (cache.len(), told.load(Ordering::Relaxed)),
+        (0, MANY / 2),
+        "all are told before the call returns"
+    );
+}
+
+#[test]
+fn g24_g26_the_listeners_of_two_caches_that_write_to_each_other_do_not_pile_up() {
+    const MANY: u64 = 20_000;
+    finishes("two caches, in turn", || {
+        let cells: [Arc<OnceLock<Cache<u64, u64>>>; 2] = Default::default();
+        let depth = Arc::new(AtomicU64::new(0));
+        let caches = [0, 1].map(|of| {
+            let (other, depth) = (cells[1 - of].clone(), depth.clone());
+            checked(Cache::builder().capacity(MANY).shards(1).listener(move |key: &u64, _: &u64, _| {
+                assert!(depth.fetch_add(1, Ordering::Relaxed) < 2, "one of each");
+                // The first cache takes its key along from the second one, and that one the next from the first.
+                other.get().unwrap().invalidate(&(key + of as u64));
+                depth.fetch_sub(1, Ordering::Relaxed);
+            }))
+        });
+        cells.iter().zip(&caches).for_each(|(cell, cache)| assert!(cell.set((*cache).clone()).is_ok()));
+        for cache in &caches {
+            (0..MANY).for_each(|key| assert!(cache.insert(key, 1).is_stored()));
+        }
+        assert!(caches[0].invalidate(&0));
+        assert!(caches.iter().all(|cache| cache.is_empty()));
+    });
+}

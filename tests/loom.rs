@@ -63,7 +63,7 @@
 //! | a shrink trusts the sum without a round of the locks | `shrinking_*` |
 //! | a write does not ask anew whether it fits into the capacity at all | `shrinking_*` (it never ends) |
 //! | two threads tell of one key at once; an entry is retired before it is told | `g26_*` |
-//! | a listener that writes tells on the spot; a write leaves its notices to another thread that tells | `g26_a_listener_that_writes_*` |
+//! | a write leaves its notices to another thread that tells | `g26_a_listener_that_writes_*` (`tests/shuttle.rs` sees those that the listener's own writes lose) |
 //! | what readers hold up beyond the limits is not looked at by every write, or not what a guard holds | `g27_*` |
 //! | a deadline's bits are published relaxed, or its row in steps that are no deadline between | E: `g06_*` |
 //! | uses or deadline bits are stored, not exchanged; the hand lowers a count of zero | E |
