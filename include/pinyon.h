@@ -345,7 +345,7 @@ typedef uint64_t (*pinyon_clock)(void *user);
 /**
  * Told of an entry that left, once, with its cause (`PINYON_EXPIRED` ...), in order for each key, under no lock:
  * it may call the cache. Key and value are good until it returns. It runs on the thread whose call made the entry
- * leave. It must not throw, nor jump out.
+ * leave, or on that of another call that tells at that moment. It must not throw, nor jump out.
  */
 typedef void (*pinyon_on_removed)(void *user,
                                   const void *key,

@@ -4,7 +4,7 @@ use crate::adapt::Adapt;
 use crate::arena::Arena;
 use crate::cache::{Cache, Inner};
 use crate::expiry::{CoarseTicker, Expiry, Span, Ticker, Time};
-use crate::listener::{Cause, Listener};
+use crate::listener::{Cause, Listener, Owed};
 use crate::load::{Flights, Leases, Soft};
 use crate::policy::Policy;
 use crate::shard::{Limits, Plan, Shard};
@@ -242,9 +242,10 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// A function that is told what leaves the cache, and why: each entry once, in order for each key, before the call
-    /// that made it leave returns (or, if that entry's key is being told of at that moment, before that telling ends). It runs
+    /// that made it leave returns (or, if that entry's key is being told of at that moment, before that telling ends; what the
+    /// listener itself makes leave may be told, and dropped, only when it has returned). It runs
     /// under no lock and may call the cache. A refused pair goes back to its caller, so it is told of by that call, whatever else is
-    /// being told of its key. A panic in it reaches the caller and disables nothing.
+    /// still to be told of its key. A panic in it reaches the caller and disables nothing.
     ///
     /// ```
     /// use std::sync::mpsc;
@@ -365,6 +366,7 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
             leases: Leases::new(),
             tags: Tags::new(if crate::sync::MODEL { 1 } else { shards }),
             listener: self.listener,
+            owed: Owed::default(),
             reads: self.statistics.then(|| Stripes::new((cores * 4).clamp(8, 64))),
             adapt: Adapt::new(self.policy, usize::try_from(expected).unwrap_or(usize::MAX), seed),
         };

@@ -54,7 +54,6 @@ pub(crate) struct Inner<K, V, S> {
     pub(crate) store: Store<K, V>,
     pub(crate) hasher: S,
     pub(crate) weigher: Weigher<K, V>,
-    /// What the library needs for one entry, in a budget of bytes.
     pub(crate) span: Span,
     pub(crate) rule: Option<Arc<dyn Expiry<K, V>>>,
     /// When calls that load, and leases, find a value due to be loaded again; `None`: never.

@@ -9,13 +9,13 @@
 //!
 //! A write that removes an entry puts a notice into its shard's queue, under the lock it holds anyway.
 //! After the lock is gone the same thread takes notices out and calls the listener. A notice whose key is
-//! being told of by another thread at that moment (or by this one, further up the stack: a listener may
-//! write to the cache) is moved to that key's own line, and when its telling ends the first of the line may be told
-//! next, by whoever comes. So no thread waits for a listener, and no two calls for one key overlap. Keys are told
+//! being told of by another thread at that moment is moved to that key's own line, and when its telling ends the first of
+//! the line may be told next, by whoever comes. So no thread waits for a listener, and no two calls for one key overlap. Keys are told
 //! apart by their 32 bits of hash, which may delay a stranger's notice and never reorders.
 //!
-//! A listener that writes to the cache tells nothing of the shard that it is being told of: the loop that called it does, when it comes
-//! back. So however many notices there are, a thread's stack holds one telling for each shard at most.
+//! A listener that writes to the cache tells nothing within itself: the call that runs it does, when it comes back ([`Owed`]). So however
+//! many notices and shards there are, a thread's stack holds one telling. (Where the listener of another cache comes between, one for each
+//! shard at most.)
 //!
 //! The order of one key is kept because what stands in a line was queued before all of its hash that is still in the
 //! queue, and what is in `next` before all that is in its line.
@@ -27,9 +27,10 @@
 //! Two short locks per notice, and O(1) under them, amortised: a notice goes into the queue, a line and `next` once each at
 //! most, however slow a listener is and however long the line behind it. Without a listener, nothing.
 
-use crate::sync::{self, Arc, ThreadNumber};
+use crate::sync::{self, Arc, Mutex, ThreadNumber};
+use std::cell::Cell;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
 
 /// Why an entry left the cache.
@@ -92,7 +93,8 @@ pub(crate) struct Notices {
 }
 
 impl Notices {
-    /// The calling thread begins to tell, and must [`end`](Self::end_telling). False if it is telling already, further up the stack.
+    /// The calling thread begins to tell, and must [`end`](Self::end_telling). False if it is telling already, further up the stack, and the
+    /// listener of another cache came between.
     pub(crate) fn begin_telling(&mut self) -> bool {
         let own = sync::this_thread();
         let begins = !self.tellers.contains(&own);
@@ -144,6 +146,47 @@ impl Notices {
     /// Notices being told at this moment.
     pub(crate) fn telling(&self) -> usize {
         self.lines.len() - self.next.len()
+    }
+}
+
+sync::thread_local_cell! {
+    /// Of the cache whose listener the thread runs, the innermost one, the address of its [`Owed`], or 0; and whether that listener's own
+    /// writes have something to tell.
+    static RUNS: Cell<(usize, bool)> = Cell::new((0, false));
+}
+
+/// What threads ran before.
+pub(crate) type Before = (usize, bool);
+
+/// Of threads that run a listener, the shards with notices of what that has written: they tell when it comes back.
+#[derive(Debug, Default)]
+pub(crate) struct Owed(Mutex<HashMap<ThreadNumber, BTreeSet<usize>>>);
+
+impl Owed {
+    fn here(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Leaves the shard to the call that runs the listener, if this is a call of the listener's.
+    pub(crate) fn defers(&self, shard: usize) -> bool {
+        let defers = RUNS.with(Cell::get).0 == self.here();
+        if defers {
+            RUNS.with(|runs| runs.set((self.here(), true)));
+            self.0.lock().entry(sync::this_thread()).or_default().insert(shard);
+        }
+        defers
+    }
+
+    /// The thread begins to run the listener, and must [`end`](Self::end).
+    pub(crate) fn begin(&self) -> Before {
+        RUNS.with(|runs| runs.replace((self.here(), false)))
+    }
+
+    /// The shards that were left to it.
+    pub(crate) fn end(&self, before: Before) -> BTreeSet<usize> {
+        let (_, owes) = RUNS.with(|runs| runs.replace(before));
+        let owed = if owes { self.0.lock().remove(&sync::this_thread()) } else { None };
+        owed.unwrap_or_default()
     }
 }
 

@@ -12,7 +12,7 @@
 //! entries whose drops panic can make two panics at once, which would end the process. (The key and the value of
 //! one entry can, as the two halves of any pair.)
 
-use crate::listener::Notice;
+use crate::listener::{Before, Notice};
 use crate::reclaim::{self, Horizon, Tag};
 use crate::shard::{Batch, Due, Entry, HeldUp, Locked, Ready};
 use crate::store::{Company, Store};
@@ -274,29 +274,34 @@ impl<'s, K, V> Rest<'s, K, V> {
     }
 
     /// Tells what may be told, unless this thread is doing so further up the stack; garbage that is due then.
-    fn tell(&self, shard: usize) -> Option<Batch> {
-        let listener = self.store.listener.as_ref()?;
+    fn tell(&mut self, shard: usize) -> Option<Batch> {
+        let store = self.store;
+        let listener = store.listener.as_ref()?;
         // What is blocked was looked at once; looking again and again would wait for the reader.
         let due = if self.all { Due::Fresh } else { Due::ByLimits };
-        let mut locked = self.store.lock(shard);
-        if !locked.begin_telling() {
+        let defers = store.owed.defers(shard);
+        let mut locked = store.lock(shard);
+        if defers || !locked.begin_telling() {
             return locked.finish_again(due);
         }
-        let teller = Teller { store: self.store, shard };
+        let teller = Teller { store, shard, before: store.owed.begin() };
         while let Some(notice) = locked.begin_notice() {
             drop(locked);
-            let telling = Telling { store: self.store, shard, notice };
+            let telling = Telling { store, shard, notice };
             // SAFETY: H1: an entry in the notices is retired after it was told.
             #[allow(unsafe_code)]
-            let entry = unsafe { self.store.shards[shard].entry(notice.index) };
+            let entry = unsafe { store.shards[shard].entry(notice.index) };
             entry.track.read();
             listener(&entry.key, &entry.value, notice.cause);
             drop(telling);
-            locked = self.store.lock(shard);
+            locked = store.lock(shard);
         }
         locked.end_telling();
+        let batch = locked.finish_again(due);
+        let owed = store.owed.end(teller.before);
         std::mem::forget(teller);
-        locked.finish_again(due)
+        owed.into_iter().for_each(|shard| self.owe(shard, None));
+        batch
     }
 }
 
@@ -330,11 +335,14 @@ fn recycle<K, V>(store: &Store<K, V>, shard: usize, horizon: &Horizon, entries: 
 struct Teller<'s, K, V> {
     store: &'s Store<K, V>,
     shard: usize,
+    before: Before,
 }
 
 impl<K, V> Drop for Teller<'_, K, V> {
     fn drop(&mut self) {
         self.store.lock(self.shard).end_telling();
+        // What was left to this call is told by the next one of its shard.
+        drop(self.store.owed.end(self.before));
     }
 }
 

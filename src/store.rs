@@ -20,6 +20,7 @@
 //! | `Chunks::directories` | the list of chunk directories | `Shard::write` |
 //! | `Arena::blocks` | the list of allocations | `Shard::write`, `Chunks::directories` |
 //! | `Budget::patience` | the right to wait for room with weight in hand | nothing |
+//! | `Owed` | which shards are to be told of when a listener that wrote comes back | nothing |
 //! | `Flights::shards` | the lists of keys being loaded | nothing |
 //! | `Leases::numbered` | the tokens and tickets that are out | nothing |
 //! | `Flight::state` | who leads and who waits for one load | nothing |
@@ -31,7 +32,7 @@ mod alone;
 use crate::adapt::Adapt;
 use crate::expiry::{Deadline, Time};
 use crate::hash::Hash;
-use crate::listener::{Cause, Listener};
+use crate::listener::{Cause, Listener, Owed};
 use crate::load::{Flights, Leases};
 use crate::options::Maintained;
 use crate::settle::Rest;
@@ -64,6 +65,7 @@ pub(crate) struct Store<K, V> {
     /// The limit of a horizon whose reader was waited for in vain.
     pub(crate) stubborn: AtomicU64,
     pub(crate) listener: Option<Listener<K, V>>,
+    pub(crate) owed: Owed,
     pub(crate) reads: Option<Stripes>,
     pub(crate) adapt: Adapt,
     pub(crate) flights: Flights<K, V>,

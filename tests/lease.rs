@@ -4,8 +4,11 @@ mod common;
 
 use common::checked;
 use pinyon::{
-    Acquired, Cache, Completed, InsertOptions, LeaseOptions, Loaded, ManualTicker, Ticket, Token, Waited,
+    Acquired, Cache, Completed, InsertOptions, LeaseOptions, Loaded, ManualTicker, Ticker, Ticket, Token,
+    Waited,
 };
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
@@ -309,4 +312,33 @@ fn numbers_that_were_not_given_out_stand_for_nothing() {
     assert_eq!(cache.wait(Ticket::from_bits(token.to_bits()), None), Waited::Unknown);
     assert_eq!(cache.complete(Token::from_bits(token.to_bits()), 4), Completed::Stored);
     assert_eq!(cache.wait(Ticket::from_bits(waiting.to_bits()), None), Waited::Value(4));
+}
+
+#[test]
+fn g18_who_waits_for_code_that_outlasts_its_lease_lets_others_have_the_processor() {
+    /// Asked once for each look of who waits.
+    struct Looks(AtomicU64);
+    impl Ticker for Looks {
+        fn now(&self) -> Duration {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Duration::ZERO
+        }
+    }
+    let (looks, weighing) = (Arc::new(Looks(AtomicU64::new(0))), Arc::new(Barrier::new(2)));
+    let begun = weighing.clone();
+    let builder = Cache::builder().capacity_weight(100).shards(1).ticker(looks.clone());
+    let cache = checked(builder.weigher(move |_: &u32, _: &u32| {
+        begun.wait();
+        thread::sleep(Duration::from_millis(300));
+        1
+    }));
+    let over = LeaseOptions::new().lasting(Duration::ZERO);
+    let Acquired::Lead(token) = cache.acquire(&1, over) else { panic!("nothing is there") };
+    thread::scope(|scope| {
+        scope.spawn(|| assert_eq!(cache.complete(token, 10), Completed::Stored));
+        weighing.wait();
+        assert_eq!(cache.get_or_load(&1, || unreachable!("it is brought")), Ok(10));
+    });
+    let looks = looks.0.load(Ordering::Relaxed);
+    assert!(looks < 10_000, "{looks} looks in 300 ms");
 }

@@ -436,25 +436,6 @@ fn g24_g26_tellings_do_not_pile_up_on_the_stack_of_a_listener_that_writes() {
     });
 }
 
-#[test]
-fn g25_g26_a_refusal_is_told_though_the_listener_panics_at_what_it_took_along() {
-    let (notes, listener) = notes();
-    let builder = Cache::builder().capacity_weight(10).weigher(|_, value: &u64| *value);
-    let cache = checked(builder.shards(1).listener(move |key: &u64, value: &u64, cause| {
-        listener(key, value, cause);
-        assert_ne!(cause, Cause::Replaced, "the panic of a test");
-    }));
-    type Write = fn(&Cache<u64, u64>);
-    let ways: [Write; 2] =
-        [|cache| drop(cache.insert(1, 50)), |cache| drop(cache.compute(1, |_| Compute::Put(50)))];
-    for write in ways {
-        assert!(cache.insert(1, 5).is_stored());
-        assert!(catch_unwind(AssertUnwindSafe(|| write(&cache))).is_err());
-        assert_eq!(told(&notes), [(1, 5, Cause::Replaced), (1, 50, Cause::Refused)]);
-    }
-    assert_eq!((cache.stats().refused, cache.stats().replaced, cache.len()), (2, 2, 0));
-}
-
 /// When its thread ends, it writes to a cache with a listener.
 struct Last(Cache<u64, u64>);
 
@@ -472,4 +453,110 @@ fn g26_g28_a_thread_that_ends_may_write_and_tell() {
     let last = Last(cache.clone());
     thread::spawn(|| LAST.with(|cell| assert!(cell.set(last).is_ok()))).join().unwrap();
     assert_eq!(told(&notes), [(1, 2, Cause::Removed)]);
+}
+
+#[cfg(unix)]
+#[test]
+#[allow(unsafe_code)]
+fn g26_g28_the_last_that_the_system_calls_of_a_thread_may_write_and_tell() {
+    static CACHE: OnceLock<Cache<u64, u64>> = OnceLock::new();
+    fn write() {
+        let wrote =
+            || CACHE.get().is_some_and(|cache| cache.insert(1, 2).is_stored() && cache.invalidate(&1));
+        assert!(catch_unwind(AssertUnwindSafe(wrote)).is_ok_and(|wrote| wrote));
+    }
+    extern "C" fn last(_: *mut libc::c_void) {
+        write();
+    }
+    extern "C" fn run(_: *mut libc::c_void) -> *mut libc::c_void {
+        let (mut key, some) = (0, (&raw const CACHE).cast());
+        // SAFETY: the key is made first; its value is never followed.
+        assert_eq!(unsafe { libc::pthread_key_create(&mut key, Some(last)) }, 0);
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::pthread_setspecific(key, some) }, 0);
+        write();
+        std::ptr::null_mut()
+    }
+    let (notes, listener) = notes();
+    let cache = CACHE.get_or_init(|| Cache::builder().capacity(50).listener(listener).build().unwrap());
+    // Of the second one, what the standard library does last comes before: its own key was made for the first.
+    thread::spawn(|| _ = run(std::ptr::null_mut())).join().unwrap();
+    // SAFETY: a plain thread that is waited for.
+    let ended = unsafe {
+        let mut thread = std::mem::zeroed();
+        let begun = libc::pthread_create(&mut thread, std::ptr::null(), run, std::ptr::null_mut());
+        begun | libc::pthread_join(thread, std::ptr::null_mut())
+    };
+    assert_eq!((ended, told(&notes)), (0, vec![(1, 2, Cause::Removed); 4]));
+    cache.validate();
+}
+
+#[test]
+fn g24_g26_a_listener_that_writes_to_all_shards_is_told_of_one_thing_at_a_time() {
+    const MANY: u64 = 4096;
+    let cell: Arc<OnceLock<Cache<u64, u64>>> = Arc::default();
+    let (inside, told, depth) = (cell.clone(), Arc::new(AtomicU64::new(0)), AtomicU64::new(0));
+    let count = told.clone();
+    let builder = Cache::builder().capacity(MANY).shards(256);
+    let cache = checked(builder.listener(move |key: &u64, _: &u64, _| {
+        assert_eq!(depth.fetch_add(1, Ordering::Relaxed), 0, "one at a time");
+        count.fetch_add(1, Ordering::Relaxed);
+        // Each takes two others along, until all are gone.
+        (2 * key + 1..2 * key + 3).for_each(|key| _ = inside.get().unwrap().invalidate(&key));
+        depth.fetch_sub(1, Ordering::Relaxed);
+    }));
+    (0..MANY / 2).for_each(|key| assert!(cache.insert(key, 1).is_stored()));
+    assert!(cell.set(cache.clone()).is_ok());
+    assert!(cache.invalidate(&0));
+    assert_eq!(
+        (cache.len(), told.load(Ordering::Relaxed)),
+        (0, MANY / 2),
+        "all are told before the call returns"
+    );
+}
+
+#[test]
+fn g24_g26_the_listeners_of_two_caches_that_write_to_each_other_do_not_pile_up() {
+    const MANY: u64 = 20_000;
+    finishes("two caches, in turn", || {
+        let cells: [Arc<OnceLock<Cache<u64, u64>>>; 2] = Default::default();
+        let depth = Arc::new(AtomicU64::new(0));
+        let caches = [0, 1].map(|of| {
+            let (other, depth) = (cells[1 - of].clone(), depth.clone());
+            checked(Cache::builder().capacity(MANY).shards(1).listener(move |key: &u64, _: &u64, _| {
+                assert!(depth.fetch_add(1, Ordering::Relaxed) < 2, "one of each");
+                // The first cache takes its key along from the second one, and that one the next from the first.
+                other.get().unwrap().invalidate(&(key + of as u64));
+                depth.fetch_sub(1, Ordering::Relaxed);
+            }))
+        });
+        cells.iter().zip(&caches).for_each(|(cell, cache)| assert!(cell.set((*cache).clone()).is_ok()));
+        for cache in &caches {
+            (0..MANY).for_each(|key| assert!(cache.insert(key, 1).is_stored()));
+        }
+        assert!(caches[0].invalidate(&0));
+        assert!(caches.iter().all(|cache| cache.is_empty()));
+    });
+}
+
+#[test]
+fn g15_g26_a_cache_is_cleared_though_the_listener_writes_again_what_has_one_hash() {
+    const MANY: u64 = 150;
+    finishes("clear", || {
+        let cell: Arc<OnceLock<Cache<u64, u64, common::Constant>>> = Arc::default();
+        let (inside, told) = (cell.clone(), Arc::new(AtomicU64::new(0)));
+        let count = told.clone();
+        let builder = Cache::builder().capacity(2 * MANY).shards(1).hasher(common::Constant(5));
+        let cache = checked(builder.listener(move |key: &u64, value: &u64, _| {
+            count.fetch_add(1, Ordering::Relaxed);
+            if let Some(cache) = inside.get() {
+                assert!(cache.insert(*key, *value + 1).is_stored());
+            }
+        }));
+        (0..MANY).for_each(|key| assert!(cache.insert(key, 0).is_stored()));
+        assert!(cell.set(cache.clone()).is_ok());
+        cache.clear();
+        assert!(told.load(Ordering::Relaxed) < 10 * MANY, "{} went", told.load(Ordering::Relaxed));
+        assert!(cache.iter().all(|entry| *entry > 0), "all that was there is gone");
+    });
 }

@@ -23,7 +23,7 @@
 //! | times: `accessed` | E: `g07_*` |
 //! | `Budget::used`, `patience` | `two_writers_*`, `g01_*`, `shrinking_*` |
 //! | shard's `load` | `two_writers_one_place_two_shards` chooses victims by it; a stale one costs a look, no more |
-//! | reader's `epoch`, `hazards`; the epoch; the registry | R, the models of guards, `a_reader_registers_*` |
+//! | reader's `epoch`, `hazards`; the epoch; the registry | R, the models of guards, `a_reader_registers_*`, `g27_*` |
 //! | stripes of hits and misses | `src/stats/models.rs` |
 //! | mailbox of sampled hits | A |
 //! | notices (under the lock, told without it) | `g26_*` |
@@ -63,6 +63,8 @@
 //! | a shrink trusts the sum without a round of the locks | `shrinking_*` |
 //! | a write does not ask anew whether it fits into the capacity at all | `shrinking_*` (it never ends) |
 //! | two threads tell of one key at once; an entry is retired before it is told | `g26_*` |
+//! | a write leaves its notices to another thread that tells | `g26_a_listener_that_writes_*` (`tests/shuttle.rs` sees those that the listener's own writes lose) |
+//! | what readers hold up beyond the limits is not looked at by every write, or not what a guard holds | `g27_*` |
 //! | a deadline's bits are published relaxed, or its row in steps that are no deadline between | E: `g06_*` |
 //! | uses or deadline bits are stored, not exchanged; the hand lowers a count of zero | E |
 //! | a lifetime that is set takes back the uses since its call began (it was so) | E: `g07_*` |
@@ -426,6 +428,28 @@ fn a_pin_against_a_removal() {
     });
 }
 
+/// What a reader held up, by its pin or by a guard, goes with the next write once it is gone, though that one lets go of nothing.
+#[test]
+fn g27_what_a_reader_held_up_goes_with_the_next_write() {
+    let looks: [fn(&Small); 2] =
+        [|cache| _ = cache.pin().get(&LOW).copied(), |cache| _ = cache.get_ref(&LOW).map(|value| *value)];
+    for look in looks {
+        model_with_fewer(1, move || {
+            let builder = Cache::builder().capacity_weight(8).weigher(|_: &u64, _: &u64| 1).shards(1);
+            let builder = builder.policy(Policy::Clock).statistics(false);
+            let cache: Small = Arc::new(builder.hasher(Itself(0)).build().expect("valid"));
+            drop(cache.insert(LOW, 1));
+            let reader = with(&cache, look);
+            drop(cache.insert(LOW, 2));
+            drop(cache.insert(LOW, 3));
+            reader.join().unwrap();
+            drop(cache.insert(HIGH, 1));
+            assert_eq!(cache.stats().retired, 0);
+            cache.validate();
+        });
+    }
+}
+
 /// The collector is the only registered thread when it starts, so it may skip the barrier; the reader
 /// registers meanwhile.
 #[test]
@@ -484,6 +508,45 @@ fn g26_two_writers_tell_once_and_in_order() {
         writer.join().unwrap();
         let last = cache.get(&LOW).expect("present");
         assert_eq!(*told.lock().unwrap(), [0, 3 - last]);
+        cache.validate();
+    });
+}
+
+/// The listener writes to the shard that it is being told of: it is told of that when it has come back, and not in
+/// between; and the other writer tells its own though the first one is in the listener, and keeps none for it.
+#[test]
+fn g26_a_listener_that_writes_against_a_writer() {
+    model_of_order(|| {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let tellers = Mutex::new(Vec::new());
+        let home: Arc<std::sync::OnceLock<std::sync::Weak<Cache<u64, u64, Itself>>>> = Arc::default();
+        let (ear, inside) = (told.clone(), home.clone());
+        let builder = Cache::builder().capacity(4).shards(1).policy(Policy::Clock).statistics(false);
+        let builder = builder.listener(move |&key: &u64, &value: &u64, _| {
+            let me = thread::current().id();
+            assert!(!tellers.lock().unwrap().contains(&me), "a telling within a telling");
+            tellers.lock().unwrap().push(me);
+            ear.lock().unwrap().push((key, value));
+            if let (LOW, Some(cache)) = (key, inside.get().and_then(std::sync::Weak::upgrade)) {
+                drop(cache.insert(LOW2, 1));
+            }
+            tellers.lock().unwrap().retain(|teller| *teller != me);
+        });
+        let cache: Small = Arc::new(builder.hasher(Itself(0)).build().expect("valid"));
+        assert!(home.set(Arc::downgrade(&cache)).is_ok());
+        [LOW, LOW2, LOW3].iter().for_each(|&key| drop(cache.insert(key, 0)));
+        let ear = told.clone();
+        let writer = with(&cache, move |cache| {
+            drop(cache.insert(LOW3, 1));
+            // (Or the other thread is telling it. It has begun then, and nothing comes between that and its note.)
+            assert!(ear.lock().unwrap().contains(&(LOW3, 0)), "told before the call returns");
+        });
+        drop(cache.insert(LOW, 1));
+        assert!(told.lock().unwrap().contains(&(LOW, 0)), "told before the call returns");
+        writer.join().unwrap();
+        let mut told = std::mem::take(&mut *told.lock().unwrap());
+        told.sort_unstable();
+        assert_eq!(told, [(LOW, 0), (LOW2, 0), (LOW3, 0)], "each once");
         cache.validate();
     });
 }

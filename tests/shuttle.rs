@@ -49,7 +49,7 @@ use shuttle::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use shuttle::thread;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 /// Plays a scene by both schedulers, or by one schedule that failed.
@@ -477,6 +477,49 @@ fn g26_everything_is_told_once() {
         let mut heard: HashMap<u64, Vec<u64>> = HashMap::new();
         told.lock().unwrap().iter().for_each(|&(key, version)| heard.entry(key).or_default().push(version));
         for n in 0..3 {
+            assert_eq!(heard[&key(n)], (0..VERSIONS).collect::<Vec<_>>(), "what was told of key {n}");
+        }
+        finish(cache, &world);
+    });
+}
+
+/// A listener that writes is told of what it does, too: once, of each key in order, and not within itself; nothing is left untold.
+#[test]
+fn g26_what_a_listener_writes_is_told_once() {
+    type Told = Arc<Mutex<Vec<(u64, u64)>>>;
+    const VERSIONS: u64 = 4;
+    play(|| {
+        let (told, home, depths) = (Told::default(), Arc::new(OnceLock::new()), Mutex::new(HashMap::new()));
+        let (world, ear, inside) = (World::default(), told.clone(), home.clone());
+        let own = world.clone();
+        let hear = move |&at: &u64, value: &Value, _: Cause| {
+            let me = thread::current().id();
+            assert_eq!(depths.lock().unwrap().insert(me, ()), None, "a telling within a telling");
+            let says = value.says();
+            ear.lock().unwrap().push((at, says));
+            let cache = inside.get().and_then(Weak::<Cache<_, _, _>>::upgrade);
+            if let (Some(cache), Some(n)) = (cache, (0..4).find(|&n| at == key(n))) {
+                // One in its own shard and one in the other.
+                [n + 4, n + 9].iter().for_each(|&n| drop(cache.insert(key(n), own.value(says))));
+            }
+            depths.lock().unwrap().remove(&me);
+        };
+        let cache: Shared = Arc::new(plan(2, 2).listener(hear).build().unwrap());
+        assert!(home.set(Arc::downgrade(&cache)).is_ok());
+        let write = |n: u64| {
+            move |cache: &Shared, world: &World| {
+                (0..VERSIONS).for_each(|version| drop(cache.insert(key(n), world.value(version))));
+            }
+        };
+        let cast = cast().with(&cache, &world, write(0)).with(&cache, &world, write(1));
+        cast.with(&cache, &world, write(2)).play();
+        let (stats, heard) = (cache.stats(), told.lock().unwrap().len() as u64);
+        assert_eq!(stats.replaced + stats.evicted, heard, "told without another call");
+        // The first one may write what the second one takes away.
+        (0..2).for_each(|_| cache.clear());
+        let mut heard: HashMap<u64, Vec<u64>> = HashMap::new();
+        told.lock().unwrap().iter().for_each(|&(key, version)| heard.entry(key).or_default().push(version));
+        for n in (0..3).flat_map(|n| [n, n + 4, n + 9]) {
             assert_eq!(heard[&key(n)], (0..VERSIONS).collect::<Vec<_>>(), "what was told of key {n}");
         }
         finish(cache, &world);

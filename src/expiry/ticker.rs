@@ -31,8 +31,8 @@
 use std::any::Any;
 use std::time::{Duration, Instant};
 
-use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{self, Arc};
 
 /// The deadline that does not come and the duration that does not end.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -100,6 +100,8 @@ impl CoarseTicker {
     #[inline]
     fn nanos(&self) -> u64 {
         match &self.instead {
+            // As in `sync`: no time passes in a model, which must go the same way each time.
+            _ if sync::MODEL => 0,
             // A clock that could be read once can always be read: there is no way to fail but an
             // unknown clock or a bad address.
             None => coarse_nanos().unwrap_or(0),

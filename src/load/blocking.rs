@@ -160,7 +160,12 @@ pub(super) fn wait<K: Eq + Hash, V, S: BuildHasher>(
         match seat.poll(&waker) {
             Turn::Wait(patience) => {
                 let look = patience.end().or_earlier(Moment::after(LOOKS));
-                if !parked.wait(until.or_earlier(look)) && until.has_come(Moment::now()) {
+                let over = look.has_come(Moment::now());
+                if over {
+                    // Code of the user's that belongs to the lease runs still: nobody says when it has ended.
+                    sync::nap();
+                }
+                if (over || !parked.wait(until.or_earlier(look))) && until.has_come(Moment::now()) {
                     return None;
                 }
             }

@@ -6,8 +6,8 @@
 //! # Work under one lock (G15)
 //!
 //! [`tend`](Locked::tend): at most `COPIED_PER_WRITE` buckets copied, `SWEPT_PER_WRITE` swept, [`DUE_PER_WRITE`] timers visited and
-//! the policy's own bounded step. [`evict`](Locked::evict) and [`clear`](Locked::clear): at most
-//! [`STEP`] entries. Everything else touches one entry.
+//! the policy's own bounded step. [`evict`](Locked::evict), [`sweep`](Locked::sweep) and [`clear`](Locked::clear): at most
+//! [`STEP`] entries. [`sort`](Locked::sort): what waits, by batches. Everything else touches one entry.
 
 mod alone;
 mod check;
@@ -32,7 +32,7 @@ use crate::tags::Group;
 use crate::weight::Room;
 use sweep::SWEPT_PER_WRITE;
 
-/// Entries evicted or cleared while the lock is held once.
+/// Entries evicted, swept out or cleared while the lock is held once.
 pub(crate) const STEP: usize = 64;
 /// Timers visited by one write.
 pub(crate) const DUE_PER_WRITE: usize = 8;
@@ -50,7 +50,7 @@ pub(super) struct Write {
     wheel: Wheel,
     notices: Notices,
     stamps: Stamps,
-    /// Timers that fired, or outdated entries, while they are being unlinked.
+    /// Timers that fired, or entries that are swept out or cleared, while they are being unlinked.
     due: Vec<u32>,
     /// There was ever an entry with tags.
     tagged: bool,

@@ -199,11 +199,27 @@ pub(crate) fn nap() {
     std::thread::sleep(std::time::Duration::from_micros(100));
 }
 
-/// Which thread this is.
-pub(crate) type ThreadNumber = std::thread::ThreadId;
+macro_rules! thread_local_cell {
+    ($(#[$doc:meta])* $visible:vis static $name:ident: $ty:ty = $init:expr;) => {
+        std::thread_local! { $(#[$doc])* $visible static $name: $ty = const { $init }; }
+    };
+}
+pub(crate) use thread_local_cell;
 
+/// Which thread this is. No other has its number, nor will one have it that comes later, be it in a child of a fork.
+pub(crate) type ThreadNumber = u64;
+
+/// Not of `std::thread::current`, which panics in what the system calls last of a thread: the destructors of `pthread_key_create`.
 pub(crate) fn this_thread() -> ThreadNumber {
-    std::thread::current().id()
+    static LAST: atomic::AtomicU64 = atomic::AtomicU64::new(0);
+    thread_local_cell! {
+        /// 0: it was not asked for yet.
+        static NUMBER: std::cell::Cell<u64> = std::cell::Cell::new(0);
+    }
+    if NUMBER.get() == 0 {
+        NUMBER.set(LAST.fetch_add(1, atomic::Ordering::Relaxed) + 1);
+    }
+    NUMBER.get()
 }
 
 /// Which process this is: a child of a fork is another one.
@@ -274,13 +290,6 @@ impl std::task::Wake for Parked {
         self.thread.unpark();
     }
 }
-
-macro_rules! thread_local_cell {
-    ($(#[$doc:meta])* $visible:vis static $name:ident: $ty:ty = $init:expr;) => {
-        std::thread_local! { $(#[$doc])* $visible static $name: $ty = const { $init }; }
-    };
-}
-pub(crate) use thread_local_cell;
 
 #[cfg(test)]
 thread_local_cell! {

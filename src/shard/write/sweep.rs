@@ -9,6 +9,12 @@ pub(super) const SWEPT_PER_WRITE: usize = 1;
 /// Buckets that are cleared while the lock is held once.
 pub(super) const CLEARED: usize = 256;
 
+/// Where an entry stands in the order in which they are cleared. By its index too, so that among many of one hash, too, those that come
+/// meanwhile, as from a listener that writes its entry again, do not keep the step from coming to an end.
+fn place(hash: u32, index: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(index)
+}
+
 impl<K, V> Locked<'_, K, V> {
     /// Outdates every entry there is, and what is being loaded. False if a sweep must come further first.
     pub(crate) fn invalidate_all(&mut self) -> bool {
@@ -73,14 +79,14 @@ impl<K, V> Locked<'_, K, V> {
     fn sweep_home(&mut self, from: u32, most: usize, room: &mut Room<'_>) -> usize {
         let shard = self.shard;
         let outdated = |index| !shard.is_current(shard.found(index));
-        let (gone, next) = self.unlink_home(from, most, outdated, Cause::Invalidated, room);
-        self.write.eras.swept_to(next);
+        let (gone, next) = self.unlink_home(place(from, 0), most, outdated, Cause::Invalidated, room);
+        self.write.eras.swept_to(next.map(|next| (next >> 32) as u32));
         gone
     }
 
-    /// Removes entries with hashes of at least `from`, bucket by bucket, until [`STEP`] are gone or `CLEARED` buckets are done; the hash
+    /// Removes entries from this [`place`] on, bucket by bucket, until [`STEP`] are gone or `CLEARED` buckets are done; the place
     /// to go on from.
-    pub(crate) fn clear(&mut self, from: u32, room: &mut Room<'_>) -> Option<u32> {
+    pub(crate) fn clear(&mut self, from: u64, room: &mut Room<'_>) -> Option<u64> {
         self.write.stamps.take_all();
         let (mut at, mut cleared) = (from, 0);
         for _ in 0..CLEARED {
@@ -95,22 +101,24 @@ impl<K, V> Locked<'_, K, V> {
     }
 
     /// Removes the entries of one bucket, those from `from` on that are such, or `most` of them, which is not 0: how many, and the
-    /// hash to go on from.
+    /// [`place`] to go on from.
     fn unlink_home(
         &mut self,
-        from: u32,
+        from: u64,
         most: usize,
         is_such: impl Fn(u32) -> bool,
         cause: Cause,
         room: &mut Room<'_>,
-    ) -> (usize, Option<u32>) {
+    ) -> (usize, Option<u64>) {
         let shard = self.shard;
+        let at = |index| place(shard.hash_of(index), index);
         let mut leaving = std::mem::take(&mut self.write.due);
-        let take = |index| leaving.extend(Some(index).filter(|&index| is_such(index)));
-        let mut next = self.write.tables.each_of_home(from, |index| shard.hash_of(index), take);
+        let take = |index| leaving.extend(Some(index).filter(|&index| at(index) >= from && is_such(index)));
+        let next = self.write.tables.each_of_home((from >> 32) as u32, |index| shard.hash_of(index), take);
+        let mut next = next.map(|hash| place(hash, 0));
         if leaving.len() > most {
-            leaving.sort_unstable_by_key(|&index| shard.hash_of(index));
-            next = Some(shard.hash_of(leaving[most]));
+            leaving.sort_unstable_by_key(|&index| at(index));
+            next = Some(at(leaving[most]));
             leaving.truncate(most);
         }
         let gone = leaving.len();
