@@ -30,6 +30,7 @@ use crate::sync::atomic::Ordering;
 use crate::sync::{self, Held};
 use crate::tags::Group;
 use crate::weight::Room;
+pub(crate) use sweep::Clearing;
 use sweep::SWEPT_PER_WRITE;
 
 /// Entries evicted, swept out or cleared while the lock is held once.

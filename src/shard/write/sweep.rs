@@ -15,6 +15,24 @@ fn place(hash: u32, index: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(index)
 }
 
+fn hash_at(place: u64) -> u32 {
+    (place >> 32) as u32
+}
+
+/// How far a shard is cleared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Clearing {
+    /// The [`place`] to go on from.
+    place: u64,
+    /// How many rows there were when it came to the hash of that place. What has this hash and lies beyond was written since, and stays:
+    /// while a reader holds up the rows of what is gone, what is written again lies in others, and there might be no end of it.
+    rows: u32,
+}
+
+impl Clearing {
+    pub(crate) const BEGIN: Clearing = Clearing { place: 0, rows: u32::MAX };
+}
+
 impl<K, V> Locked<'_, K, V> {
     /// Outdates every entry there is, and what is being loaded. False if a sweep must come further first.
     pub(crate) fn invalidate_all(&mut self) -> bool {
@@ -80,24 +98,26 @@ impl<K, V> Locked<'_, K, V> {
         let shard = self.shard;
         let outdated = |index| !shard.is_current(shard.found(index));
         let (gone, next) = self.unlink_home(place(from, 0), most, outdated, Cause::Invalidated, room);
-        self.write.eras.swept_to(next.map(|next| (next >> 32) as u32));
+        self.write.eras.swept_to(next.map(hash_at));
         gone
     }
 
-    /// Removes entries from this [`place`] on, bucket by bucket, until [`STEP`] are gone or `CLEARED` buckets are done; the place
-    /// to go on from.
-    pub(crate) fn clear(&mut self, from: u64, room: &mut Room<'_>) -> Option<u64> {
+    /// Removes entries, bucket by bucket, until [`STEP`] are gone or `CLEARED` buckets are done; where to go on.
+    pub(crate) fn clear(&mut self, from: Clearing, room: &mut Room<'_>) -> Option<Clearing> {
+        let (shard, high) = (self.shard, self.write.slab.high());
+        let is_such = |index| index < from.rows || shard.hash_of(index) != hash_at(from.place);
         self.write.stamps.take_all();
-        let (mut at, mut cleared) = (from, 0);
+        let (mut at, mut cleared) = (from.place, 0);
         for _ in 0..CLEARED {
             if cleared == STEP || self.write.tables.len() == 0 {
                 break;
             }
-            let (gone, next) = self.unlink_home(at, STEP - cleared, |_| true, Cause::Cleared, room);
+            let (gone, next) = self.unlink_home(at, STEP - cleared, is_such, Cause::Cleared, room);
             cleared += gone;
             at = next?;
         }
-        Some(at).filter(|_| self.write.tables.len() > 0)
+        let rows = if hash_at(at) == hash_at(from.place) { from.rows.min(high) } else { high };
+        Some(Clearing { place: at, rows }).filter(|_| self.write.tables.len() > 0)
     }
 
     /// Removes the entries of one bucket, those from `from` on that are such, or `most` of them, which is not 0: how many, and the
@@ -114,7 +134,7 @@ impl<K, V> Locked<'_, K, V> {
         let at = |index| place(shard.hash_of(index), index);
         let mut leaving = std::mem::take(&mut self.write.due);
         let take = |index| leaving.extend(Some(index).filter(|&index| at(index) >= from && is_such(index)));
-        let next = self.write.tables.each_of_home((from >> 32) as u32, |index| shard.hash_of(index), take);
+        let next = self.write.tables.each_of_home(hash_at(from), |index| shard.hash_of(index), take);
         let mut next = next.map(|hash| place(hash, 0));
         if leaving.len() > most {
             leaving.sort_unstable_by_key(|&index| at(index));

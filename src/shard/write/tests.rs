@@ -157,7 +157,7 @@ fn g15_no_more_than_a_step_is_evicted_or_cleared_under_one_lock() {
 
     let cache = full();
     let (store, mut room) = (&cache.inner.store, cache.inner.store.budget.room());
-    let (mut from, mut left) = (Some(0), Vec::new());
+    let (mut from, mut left) = (Some(Clearing::BEGIN), Vec::new());
     while let Some(at) = from {
         from = store.lock(0).clear(at, &mut room);
         left.push(cache.len());
@@ -175,7 +175,7 @@ fn g15_what_has_one_hash_goes_in_steps_too() {
     let (store, mut room) = (&cache.inner.store, cache.inner.store.budget.room());
     let fill = || (0..150).for_each(|key| assert!(cache.insert(key, key).is_stored()));
     fill();
-    let mut from = Some(0);
+    let mut from = Some(Clearing::BEGIN);
     for left in [150 - STEP, 150 - 2 * STEP, 0] {
         from = from.and_then(|at| store.lock(0).clear(at, &mut room));
         assert_eq!((cache.len(), from.is_none()), (left, left == 0));
@@ -198,7 +198,7 @@ fn g15_a_lock_is_let_go_of_on_the_way_through_an_empty_table() {
     (0..40_000).for_each(|key| assert!(cache.insert(key, key).is_stored()));
     cache.retain(|&key, _| key % 10_000 == 7);
     let (store, mut room) = (&cache.inner.store, cache.inner.store.budget.room());
-    let (mut from, mut locks, mut buckets) = (Some(0), 0, 0);
+    let (mut from, mut locks, mut buckets) = (Some(Clearing::BEGIN), 0, 0);
     while let Some(at) = from {
         let mut locked = store.lock(0);
         buckets = locked.write.tables.bytes() / 64;
