@@ -155,8 +155,8 @@ sync::thread_local_cell! {
     static RUNS: Cell<(usize, bool)> = Cell::new((0, false));
 }
 
-/// What threads ran before.
-pub(crate) type Before = (usize, bool);
+/// What a thread ran before, and what was left to it by then of the same cache.
+pub(crate) type Before = ((usize, bool), BTreeSet<usize>);
 
 /// Of threads that run a listener, the shards with notices of what that has written: they tell when it comes back.
 #[derive(Debug, Default)]
@@ -179,14 +179,24 @@ impl Owed {
 
     /// The thread begins to run the listener, and must [`end`](Self::end).
     pub(crate) fn begin(&self) -> Before {
-        RUNS.with(|runs| runs.replace((self.here(), false)))
+        let runs = RUNS.with(|runs| runs.replace((self.here(), false)));
+        // Further up the stack the same listener may be running: what is left to that one is not this one's to lose.
+        let others = if runs.0 == 0 { None } else { self.0.lock().remove(&sync::this_thread()) };
+        (runs, others.unwrap_or_default())
     }
 
     /// The shards that were left to it.
-    pub(crate) fn end(&self, before: Before) -> BTreeSet<usize> {
-        let (_, owes) = RUNS.with(|runs| runs.replace(before));
-        let owed = if owes { self.0.lock().remove(&sync::this_thread()) } else { None };
-        owed.unwrap_or_default()
+    pub(crate) fn end(&self, (runs, others): Before) -> BTreeSet<usize> {
+        let (_, owes) = RUNS.with(|now| now.replace(runs));
+        if !owes && others.is_empty() {
+            return others;
+        }
+        let mut owed = self.0.lock();
+        let own = owed.remove(&sync::this_thread());
+        if !others.is_empty() {
+            owed.insert(sync::this_thread(), others);
+        }
+        own.unwrap_or_default()
     }
 }
 

@@ -284,7 +284,7 @@ impl<'s, K, V> Rest<'s, K, V> {
         if defers || !locked.begin_telling() {
             return locked.finish_again(due);
         }
-        let teller = Teller { store, shard, before: store.owed.begin() };
+        let mut teller = Teller { store, shard, before: store.owed.begin() };
         while let Some(notice) = locked.begin_notice() {
             drop(locked);
             let telling = Telling { store, shard, notice };
@@ -298,7 +298,7 @@ impl<'s, K, V> Rest<'s, K, V> {
         }
         locked.end_telling();
         let batch = locked.finish_again(due);
-        let owed = store.owed.end(teller.before);
+        let owed = store.owed.end(std::mem::take(&mut teller.before));
         std::mem::forget(teller);
         owed.into_iter().for_each(|shard| self.owe(shard, None));
         batch
@@ -342,7 +342,7 @@ impl<K, V> Drop for Teller<'_, K, V> {
     fn drop(&mut self) {
         self.store.lock(self.shard).end_telling();
         // What was left to this call is told by the next one of its shard.
-        drop(self.store.owed.end(self.before));
+        drop(self.store.owed.end(std::mem::take(&mut self.before)));
     }
 }
 

@@ -563,3 +563,38 @@ fn g15_g26_a_cache_is_cleared_though_the_listener_writes_again_what_has_one_hash
     };
     finishes("clear", || [false, true].into_iter().for_each(clear));
 }
+
+#[test]
+fn g25_g26_a_panic_that_the_listener_of_another_cache_catches_delays_no_other_telling() {
+    let cells: [Arc<OnceLock<Cache<u64, u64>>>; 2] = Default::default();
+    let (notes, listener) = notes();
+    let ([own, other], within) = (cells.clone(), Arc::new(AtomicBool::new(false)));
+    let inside = within.clone();
+    let builder = Cache::builder().capacity(1000).shards(8);
+    let first = checked(builder.listener(move |key: &u64, value: &u64, cause| {
+        listener(key, value, cause);
+        let cache = own.get().unwrap();
+        if *key == 0 {
+            (100..200).for_each(|key| assert!(cache.invalidate(&key)));
+            assert!(other.get().unwrap().invalidate(&0));
+        } else if *key >= 200 && inside.load(Ordering::Relaxed) {
+            assert!(cache.invalidate(&(key - 190)));
+            panic!("listener");
+        }
+    }));
+    let back = cells[0].clone();
+    let second = checked(Cache::builder().capacity(10).listener(move |_: &u64, _: &u64, _| {
+        within.store(true, Ordering::Relaxed);
+        let cache = back.get().unwrap();
+        let panics = |key| catch_unwind(AssertUnwindSafe(|| cache.invalidate(&key))).is_err();
+        // But for those in the shard of key 0, whose telling comes later.
+        assert!((200..210).filter(|key| panics(*key)).count() > 0);
+        within.store(false, Ordering::Relaxed);
+    }));
+    (0..20).chain(100..210).for_each(|key| assert!(first.insert(key, 1).is_stored()));
+    assert!(second.insert(0, 1).is_stored());
+    assert!(cells[0].set(first.clone()).is_ok() && cells[1].set(second.clone()).is_ok());
+    assert!(first.invalidate(&0));
+    let own = told(&notes).iter().filter(|note| (100..200).contains(&note.0)).count();
+    assert_eq!(own, 100, "the call tells what it made leave");
+}
