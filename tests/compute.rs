@@ -6,8 +6,9 @@ mod common;
 
 use common::{Rng, checked, finishes};
 use pinyon::{Cache, Cause, Compute, Computed, InsertOptions, Inserted, ManualTicker, Policy};
+use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -391,4 +392,48 @@ fn g16_the_outcomes_reported_add_up_to_what_the_listener_heard() {
         let stats = cache.stats();
         assert_eq!((stats.added, stats.replaced, stats.removed), (added, replaced, removed));
     });
+}
+
+/// So many keys, one after the other, have one hash.
+struct Alike(u64);
+struct OfKey(u64, u64);
+
+impl BuildHasher for Alike {
+    type Hasher = OfKey;
+    fn build_hasher(&self) -> OfKey {
+        OfKey(self.0, 0)
+    }
+}
+
+impl Hasher for OfKey {
+    fn write(&mut self, _: &[u8]) {}
+    fn write_u64(&mut self, key: u64) {
+        self.1 = (key / self.0 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+    fn finish(&self) -> u64 {
+        self.1
+    }
+}
+
+#[test]
+fn g10_what_is_made_of_a_value_while_the_cache_is_cleared_is_gone_too() {
+    for alike in [1, 2, 40] {
+        let cell: Arc<OnceLock<Cache<u64, u64, Alike>>> = Arc::default();
+        let inside = cell.clone();
+        let builder = Cache::builder().capacity(1000).shards(1).hasher(Alike(alike));
+        let cache = checked(builder.listener(move |_: &u64, _: &u64, cause| {
+            let more = |there: Option<&u64>| there.map_or(Compute::Keep, |n| Compute::Put(n + 1));
+            if cause == Cause::Cleared {
+                (0..160).for_each(|key| _ = inside.get().unwrap().compute(key, more));
+            }
+        }));
+        // In rows before those of the others, where what is written meanwhile finds room.
+        (1000..1080).for_each(|key| assert!(cache.insert(key, 0).is_stored()));
+        (0..160).for_each(|key| assert!(cache.insert(key, 0).is_stored()));
+        (1000..1080).for_each(|key| assert!(cache.invalidate(&key)));
+        while !cache.maintain(1000).done {}
+        assert!(cell.set(cache.clone()).is_ok());
+        cache.clear();
+        assert_eq!(cache.len(), 0, "{alike} keys have one hash");
+    }
 }

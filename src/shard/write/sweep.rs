@@ -9,7 +9,7 @@ pub(super) const SWEPT_PER_WRITE: usize = 1;
 /// Buckets that are cleared while the lock is held once.
 pub(super) const CLEARED: usize = 256;
 
-/// Where an entry stands in the order in which they are cleared. By its index too, so that among many of one hash, too, those that come
+/// Where an entry stands in the order in which they are cleared. By its index too, so that among very many of one hash those that come
 /// meanwhile, as from a listener that writes its entry again, do not keep the step from coming to an end.
 fn place(hash: u32, index: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(index)
@@ -24,7 +24,7 @@ fn hash_at(place: u64) -> u32 {
 pub(crate) struct Clearing {
     /// The [`place`] to go on from.
     place: u64,
-    /// How many rows there were when it came to the hash of that place. What has this hash and lies beyond was written since, and stays:
+    /// How many rows there were when the first of the hash of that place were removed. What has this hash and lies beyond was written since, and stays:
     /// while a reader holds up the rows of what is gone, what is written again lies in others, and there might be no end of it.
     rows: u32,
 }
@@ -116,12 +116,17 @@ impl<K, V> Locked<'_, K, V> {
             cleared += gone;
             at = next?;
         }
-        let rows = if hash_at(at) == hash_at(from.place) { from.rows.min(high) } else { high };
+        let rows = match place(hash_at(at), 0) {
+            begin if begin == at => u32::MAX,
+            begin if begin <= from.place => from.rows.min(high),
+            _ => high,
+        };
         Some(Clearing { place: at, rows }).filter(|_| self.write.tables.len() > 0)
     }
 
-    /// Removes the entries of one bucket, those from `from` on that are such, or `most` of them, which is not 0: how many, and the
-    /// [`place`] to go on from.
+    /// Removes the entries of one bucket, those from `from` on that are such, or up to `most` of them, which is not 0: how many, `most` if
+    /// that was not all, and the [`place`] to go on from. What has one hash goes together unless it is more than [`STEP`]: of two,
+    /// the one that is left might be written anew meanwhile, by who had looked at it, into a row before that place.
     fn unlink_home(
         &mut self,
         from: u64,
@@ -135,13 +140,16 @@ impl<K, V> Locked<'_, K, V> {
         let mut leaving = std::mem::take(&mut self.write.due);
         let take = |index| leaving.extend(Some(index).filter(|&index| at(index) >= from && is_such(index)));
         let next = self.write.tables.each_of_home(hash_at(from), |index| shard.hash_of(index), take);
-        let mut next = next.map(|hash| place(hash, 0));
+        let (mut next, mut gone) = (next.map(|hash| place(hash, 0)), leaving.len());
         if leaving.len() > most {
             leaving.sort_unstable_by_key(|&index| at(index));
-            next = Some(at(leaving[most]));
-            leaving.truncate(most);
+            let hash = shard.hash_of(leaving[most]);
+            let before = leaving.partition_point(|&index| shard.hash_of(index) < hash);
+            let is_more = before == 0 && most == STEP;
+            next = Some(if is_more { at(leaving[most]) } else { place(hash, 0) });
+            leaving.truncate(if is_more { most } else { before });
+            gone = most;
         }
-        let gone = leaving.len();
         for index in leaving.drain(..) {
             self.unlink(index, None, cause, room);
         }
