@@ -251,7 +251,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     }
 
     /// Removes every entry that was there when the call began; those written meanwhile may go or stay. Nothing is left waiting
-    /// but what readers look at. O(entries), at most 64 of them under one lock; the listener is told
+    /// but what readers look at. O(entries), at most 64 of them under one lock, or those of one hash; the listener is told
     /// [`Cause::Cleared`](crate::Cause::Cleared).
     pub fn clear(&self) {
         let store = &self.inner.store;

@@ -408,7 +408,6 @@ impl<K, V> Drop for Scrap<'_, K, V> {
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::{Company, NAPS, Rest};
-    use crate::shard::Clearing;
     use crate::sync::NAPPED;
     use crate::sync::atomic::{AtomicUsize, Ordering};
     use crate::{Cache, reclaim};
@@ -514,7 +513,7 @@ mod tests {
             let mut rest = Rest::thorough(store, Company::Alone);
             for shard in 0..2 {
                 let mut locked = store.lock(shard);
-                assert_eq!(locked.clear(Clearing::BEGIN, &mut store.budget.room()), None);
+                assert_eq!(locked.clear(0, &mut store.budget.room()), None);
                 rest.leave(shard, locked);
             }
             rest.settle();

@@ -36,7 +36,7 @@ use crate::listener::{Cause, Listener, Owed};
 use crate::load::{Flights, Leases};
 use crate::options::Maintained;
 use crate::settle::Rest;
-use crate::shard::{Clearing, Draft, Found, Located, Locked, Offer, STEP, Shard, Sighting, Stamp};
+use crate::shard::{Draft, Found, Located, Locked, Offer, STEP, Shard, Sighting, Stamp};
 use crate::stats::{Stats, Stripes};
 use crate::sync;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -445,7 +445,7 @@ impl<K, V> Store<K, V> {
     /// Removes everything that is there.
     pub(crate) fn clear(&self, rest: &mut Rest<'_, K, V>) {
         for shard in 0..self.shards.len() {
-            let mut from = Some(Clearing::BEGIN);
+            let mut from = Some(0);
             while let Some(at) = from {
                 let mut room = self.budget.room();
                 let mut locked = self.lock(shard);

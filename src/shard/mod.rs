@@ -41,7 +41,7 @@ pub(crate) use entry::{Entry, Times};
 pub(crate) use garbage::{Batch, Due, HeldUp, Limits, Ready};
 pub(crate) use stamps::Stamp;
 pub(crate) use table::Located;
-pub(crate) use write::{Clearing, Draft, Locked, Offer, STEP};
+pub(crate) use write::{Draft, Locked, Offer, STEP};
 
 use crate::arena::Arena;
 use crate::expiry::NODE_BYTES;

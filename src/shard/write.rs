@@ -7,7 +7,7 @@
 //!
 //! [`tend`](Locked::tend): at most `COPIED_PER_WRITE` buckets copied, `SWEPT_PER_WRITE` swept, [`DUE_PER_WRITE`] timers visited and
 //! the policy's own bounded step. [`evict`](Locked::evict), [`sweep`](Locked::sweep) and [`clear`](Locked::clear): at most
-//! [`STEP`] entries. [`sort`](Locked::sort): what waits, by batches. Everything else touches one entry.
+//! [`STEP`] entries, or those of one hash. [`sort`](Locked::sort): what waits, by batches. Everything else touches one entry.
 
 mod alone;
 mod check;
@@ -30,7 +30,6 @@ use crate::sync::atomic::Ordering;
 use crate::sync::{self, Held};
 use crate::tags::Group;
 use crate::weight::Room;
-pub(crate) use sweep::Clearing;
 use sweep::SWEPT_PER_WRITE;
 
 /// Entries evicted, swept out or cleared while the lock is held once.

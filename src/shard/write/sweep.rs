@@ -9,30 +9,6 @@ pub(super) const SWEPT_PER_WRITE: usize = 1;
 /// Buckets that are cleared while the lock is held once.
 pub(super) const CLEARED: usize = 256;
 
-/// Where an entry stands in the order in which they are cleared. By its index too, so that among very many of one hash those that come
-/// meanwhile, as from a listener that writes its entry again, do not keep the step from coming to an end.
-fn place(hash: u32, index: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(index)
-}
-
-fn hash_at(place: u64) -> u32 {
-    (place >> 32) as u32
-}
-
-/// How far a shard is cleared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Clearing {
-    /// The [`place`] to go on from.
-    place: u64,
-    /// How many rows there were when the first of the hash of that place were removed. What has this hash and lies beyond was written since, and stays:
-    /// while a reader holds up the rows of what is gone, what is written again lies in others, and there might be no end of it.
-    rows: u32,
-}
-
-impl Clearing {
-    pub(crate) const BEGIN: Clearing = Clearing { place: 0, rows: u32::MAX };
-}
-
 impl<K, V> Locked<'_, K, V> {
     /// Outdates every entry there is, and what is being loaded. False if a sweep must come further first.
     pub(crate) fn invalidate_all(&mut self) -> bool {
@@ -97,58 +73,54 @@ impl<K, V> Locked<'_, K, V> {
     fn sweep_home(&mut self, from: u32, most: usize, room: &mut Room<'_>) -> usize {
         let shard = self.shard;
         let outdated = |index| !shard.is_current(shard.found(index));
-        let (gone, next) = self.unlink_home(place(from, 0), most, outdated, Cause::Invalidated, room);
-        self.write.eras.swept_to(next.map(hash_at));
+        let (gone, next) = self.unlink_home(from, most, outdated, Cause::Invalidated, room);
+        self.write.eras.swept_to(next);
         gone
     }
 
-    /// Removes entries, bucket by bucket, until [`STEP`] are gone or `CLEARED` buckets are done; where to go on.
-    pub(crate) fn clear(&mut self, from: Clearing, room: &mut Room<'_>) -> Option<Clearing> {
-        let (shard, high) = (self.shard, self.write.slab.high());
-        let is_such = |index| index < from.rows || shard.hash_of(index) != hash_at(from.place);
+    /// Removes entries with hashes of at least `from`, bucket by bucket, until [`STEP`] are gone or `CLEARED` buckets are done; the hash
+    /// to go on from.
+    pub(crate) fn clear(&mut self, from: u32, room: &mut Room<'_>) -> Option<u32> {
         self.write.stamps.take_all();
-        let (mut at, mut cleared) = (from.place, 0);
+        let (mut at, mut cleared) = (from, 0);
         for _ in 0..CLEARED {
-            if cleared == STEP || self.write.tables.len() == 0 {
+            if cleared >= STEP || self.write.tables.len() == 0 {
                 break;
             }
-            let (gone, next) = self.unlink_home(at, STEP - cleared, is_such, Cause::Cleared, room);
+            let (gone, next) = self.unlink_home(at, STEP - cleared, |_| true, Cause::Cleared, room);
             cleared += gone;
             at = next?;
         }
-        let rows = match place(hash_at(at), 0) {
-            begin if begin == at => u32::MAX,
-            begin if begin <= from.place => from.rows.min(high),
-            _ => high,
-        };
-        Some(Clearing { place: at, rows }).filter(|_| self.write.tables.len() > 0)
+        Some(at).filter(|_| self.write.tables.len() > 0)
     }
 
     /// Removes the entries of one bucket, those from `from` on that are such, or up to `most` of them, which is not 0: how many, `most` if
-    /// that was not all, and the [`place`] to go on from. What has one hash goes together unless it is more than [`STEP`]: of two,
-    /// the one that is left might be written anew meanwhile, by who had looked at it, into a row before that place.
+    /// that was not all, and the hash to go on from. What has one hash goes together, however many: of two, the one that is left might be
+    /// written anew meanwhile by who had looked at it, and among very many a listener that writes them again would never see the end.
     fn unlink_home(
         &mut self,
-        from: u64,
+        from: u32,
         most: usize,
         is_such: impl Fn(u32) -> bool,
         cause: Cause,
         room: &mut Room<'_>,
-    ) -> (usize, Option<u64>) {
+    ) -> (usize, Option<u32>) {
         let shard = self.shard;
-        let at = |index| place(shard.hash_of(index), index);
         let mut leaving = std::mem::take(&mut self.write.due);
-        let take = |index| leaving.extend(Some(index).filter(|&index| at(index) >= from && is_such(index)));
-        let next = self.write.tables.each_of_home(hash_at(from), |index| shard.hash_of(index), take);
-        let (mut next, mut gone) = (next.map(|hash| place(hash, 0)), leaving.len());
-        if leaving.len() > most {
-            leaving.sort_unstable_by_key(|&index| at(index));
-            let hash = shard.hash_of(leaving[most]);
-            let before = leaving.partition_point(|&index| shard.hash_of(index) < hash);
-            let is_more = before == 0 && most == STEP;
-            next = Some(if is_more { at(leaving[most]) } else { place(hash, 0) });
-            leaving.truncate(if is_more { most } else { before });
-            gone = most;
+        let take = |index| leaving.extend(Some(index).filter(|&index| is_such(index)));
+        let mut next = self.write.tables.each_of_home(from, |index| shard.hash_of(index), take);
+        let mut gone = leaving.len();
+        if gone > most {
+            let hash = |index: &u32| shard.hash_of(*index);
+            leaving.sort_unstable_by_key(hash);
+            let too_many = hash(&leaving[most]);
+            let mut end = leaving.partition_point(|index| hash(index) < too_many);
+            if end == 0 && most == STEP {
+                end = leaving.partition_point(|index| hash(index) == too_many);
+            }
+            next = leaving.get(end).map(hash).or(next);
+            leaving.truncate(end);
+            gone = end.max(most);
         }
         for index in leaving.drain(..) {
             self.unlink(index, None, cause, room);

@@ -6,14 +6,16 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
-/// Every key has the same hash.
+/// Even keys have one hash, odd ones the next.
 #[derive(Default)]
-struct Alike;
+struct Alike(u64);
 
 impl Hasher for Alike {
-    fn write(&mut self, _: &[u8]) {}
+    fn write(&mut self, key: &[u8]) {
+        self.0 = u64::from(key[0] & 1);
+    }
     fn finish(&self) -> u64 {
-        7
+        self.0
     }
 }
 
@@ -157,7 +159,7 @@ fn g15_no_more_than_a_step_is_evicted_or_cleared_under_one_lock() {
 
     let cache = full();
     let (store, mut room) = (&cache.inner.store, cache.inner.store.budget.room());
-    let (mut from, mut left) = (Some(Clearing::BEGIN), Vec::new());
+    let (mut from, mut left) = (Some(0), Vec::new());
     while let Some(at) = from {
         from = store.lock(0).clear(at, &mut room);
         left.push(cache.len());
@@ -168,22 +170,25 @@ fn g15_no_more_than_a_step_is_evicted_or_cleared_under_one_lock() {
 }
 
 #[test]
-fn g15_what_has_one_hash_goes_in_steps_too() {
-    let builder = Cache::builder().capacity(200).shards(1);
-    let alike = builder.hasher(BuildHasherDefault::<Alike>::default());
-    let cache: Cache<u64, u64, _> = alike.build().expect("a good description");
+fn g10_g15_what_has_one_hash_goes_together_and_no_more_with_it() {
+    let builder = Cache::builder().capacity(400).shards(1);
+    let cache: Cache<u64, u64, _> =
+        builder.hasher(BuildHasherDefault::<Alike>::default()).build().expect("a good description");
     let (store, mut room) = (&cache.inner.store, cache.inner.store.budget.room());
-    let fill = || (0..150).for_each(|key| assert!(cache.insert(key, key).is_stored()));
+    // Two hashes, one bucket.
+    let fill = || (0..300).for_each(|key| assert!(cache.insert(key, key).is_stored()));
+    let mut left = Vec::new();
     fill();
-    let mut from = Some(Clearing::BEGIN);
-    for left in [150 - STEP, 150 - 2 * STEP, 0] {
-        from = from.and_then(|at| store.lock(0).clear(at, &mut room));
-        assert_eq!((cache.len(), from.is_none()), (left, left == 0));
+    let mut from = Some(0);
+    while let Some(at) = from {
+        from = store.lock(0).clear(at, &mut room);
+        left.push(cache.len());
     }
+    assert_eq!(left, [150, 0]);
     room.release();
     fill();
     assert!(store.lock(0).invalidate_all());
-    for left in [150 - STEP, 150 - 2 * STEP, 0] {
+    for left in [150, 0] {
         store.lock(0).sweep(usize::MAX, &mut room);
         assert_eq!(cache.len(), left);
     }
@@ -198,7 +203,7 @@ fn g15_a_lock_is_let_go_of_on_the_way_through_an_empty_table() {
     (0..40_000).for_each(|key| assert!(cache.insert(key, key).is_stored()));
     cache.retain(|&key, _| key % 10_000 == 7);
     let (store, mut room) = (&cache.inner.store, cache.inner.store.budget.room());
-    let (mut from, mut locks, mut buckets) = (Some(Clearing::BEGIN), 0, 0);
+    let (mut from, mut locks, mut buckets) = (Some(0), 0, 0);
     while let Some(at) = from {
         let mut locked = store.lock(0);
         buckets = locked.write.tables.bytes() / 64;
