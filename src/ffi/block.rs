@@ -24,6 +24,7 @@ use crate::block_bytes;
 use crate::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::ffi::c_void;
+use std::hash::{Hash, Hasher};
 use std::mem::size_of;
 use std::ptr::NonNull;
 use std::slice;
@@ -348,9 +349,34 @@ impl Block {
 }
 
 /// The bytes by which a key is looked up.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Eq)]
 #[repr(transparent)]
 pub(super) struct KeyBytes([u8]);
+
+impl PartialEq for KeyBytes {
+    /// Most keys are short: those are compared without a call, by their ends, which overlap.
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        fn ends_are_same<const N: usize>(one: &[u8], other: &[u8]) -> bool {
+            one.first_chunk::<N>() == other.first_chunk() && one.last_chunk::<N>() == other.last_chunk()
+        }
+        let (one, other) = (&self.0, &other.0);
+        one.len() == other.len()
+            && match one.len() {
+                8..=16 => ends_are_same::<8>(one, other),
+                17..=32 => ends_are_same::<16>(one, other),
+                _ => one == other,
+            }
+    }
+}
+
+impl Hash for KeyBytes {
+    /// Nothing is hashed beside it, so it does without the length that a slice writes before itself.
+    #[inline(always)]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.0);
+    }
+}
 
 impl KeyBytes {
     #[inline]
@@ -408,15 +434,15 @@ impl std::borrow::Borrow<KeyBytes> for Key {
 impl PartialEq for Key {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
-        self.bytes() == other.bytes()
+        KeyBytes::of(self.bytes()) == KeyBytes::of(other.bytes())
     }
 }
 
 impl Eq for Key {}
 
-impl std::hash::Hash for Key {
+impl Hash for Key {
     #[inline]
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+    fn hash<H: Hasher>(&self, state: &mut H) {
         KeyBytes::of(self.bytes()).hash(state);
     }
 }

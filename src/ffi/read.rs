@@ -64,20 +64,18 @@ impl Hand {
 /// a count of its own.
 const SHORT: usize = 64 << 10;
 
-/// Reads a value for a copy of it. `look` runs no code of the caller's.
-#[inline]
-fn read<R>(cache: &pinyon_cache, key: &[u8], look: impl FnOnce(&Value) -> R) -> Option<R> {
+/// Reads a value for a copy of its bytes. `look` runs no code of the caller's.
+#[inline(always)]
+fn read<R>(cache: &pinyon_cache, key: &[u8], look: impl FnOnce(&Value, &[u8]) -> R) -> Option<R> {
     let pinned = cache.cache.pin();
     let found = pinned.get(KeyBytes::of(key))?;
-    let counted;
-    let value = if found.bytes().len() <= SHORT {
-        found
-    } else {
-        counted = found.clone();
-        drop(pinned);
-        &counted
-    };
-    Some(look(value))
+    let bytes = found.bytes();
+    if bytes.len() <= SHORT {
+        return Some(look(found, bytes));
+    }
+    let counted = found.clone();
+    drop(pinned);
+    Some(look(&counted, counted.bytes()))
 }
 
 /// Room for a copy.
@@ -134,10 +132,9 @@ pub unsafe extern "C" fn pinyon_get_copy(
         let (size, cache, key) =
             unsafe { (Wish::of("size", size, 0)?, at(cache)?, bytes("key", key, key_size)?) };
         let buffer = Buffer::of(buffer, capacity)?;
-        let copied = read(cache, key, |value| {
-            let value = value.bytes();
-            size.tell(value.len());
-            if buffer.holds(value) { PINYON_OK } else { PINYON_TOO_SMALL }
+        let copied = read(cache, key, |_, bytes| {
+            size.tell(bytes.len());
+            if buffer.holds(bytes) { PINYON_OK } else { PINYON_TOO_SMALL }
         });
         Ok(copied.unwrap_or(PINYON_MISS))
     })
@@ -203,12 +200,12 @@ pub unsafe extern "C" fn pinyon_get_into(
         let (hand, cache, key) =
             unsafe { (Hand::of(handle, data, size)?, at(cache)?, bytes("key", key, key_size)?) };
         let room = Buffer::of(buffer, capacity)?;
-        let got = read(cache, key, |value| {
-            if !room.holds(value.bytes()) {
+        let got = read(cache, key, |value, bytes| {
+            if !room.holds(bytes) {
                 return hand.give(Some(value.clone()));
             }
             hand.data.tell(buffer);
-            hand.size.tell(value.bytes().len());
+            hand.size.tell(bytes.len());
             PINYON_OK
         });
         Ok(got.unwrap_or(PINYON_MISS))

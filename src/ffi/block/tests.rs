@@ -169,3 +169,19 @@ fn a_pair_counts_a_shared_block_once() {
     assert_eq!(pair_bytes(&KeyBytes::of(&[1; 16]).to_owned(), &loaded), 32 + 112);
     assert!(value.bytes() == loaded.bytes() && key.bytes() == [1; 16]);
 }
+
+#[test]
+fn g12_keys_are_the_same_if_all_their_bytes_are() {
+    for size in 0..70 {
+        let key = pattern(size, 3);
+        let mut other = key.clone();
+        assert!(KeyBytes::of(&key) == KeyBytes::of(&other));
+        for at in 0..size {
+            other[at] ^= 1 << (at % 8);
+            assert!(KeyBytes::of(&key) != KeyBytes::of(&other), "{at} of {size}");
+            other[at] = key[at];
+        }
+        assert!(size == 0 || KeyBytes::of(&key) != KeyBytes::of(&key[1..]));
+        assert!(size == 0 || KeyBytes::of(&key) != KeyBytes::of(&key[..size - 1]));
+    }
+}
