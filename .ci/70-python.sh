@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Proves that the Python package builds with pip and does what it says: its tests, its examples, its types, the public tests
-# of what it stands in for; then that one abi3 wheel does the same on other interpreters, as far as there are any here.
+# of what it stands in for; its tests again with debug assertions, by which the core sees what its unsafe face is promised; then that one abi3 wheel does the same on other interpreters, as far as there are any here.
 set -eu
 cd "$(dirname "$0")/.."
 unset PYTHONPATH
@@ -78,6 +78,11 @@ if "$python" -c 'import mypy' 2>/dev/null; then
 else
     echo "left out: mypy and pyright need Python 3.10, and this is $(minor "$python")"
 fi
+
+echo "== with debug assertions: is the caller as alone as it says?"
+environment asserting python3
+CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true "$work/asserting/bin/python" -m pip install --force-reinstall --no-deps ./$package
+tested asserting $tests
 
 echo "== one wheel for all interpreters with a lock"
 rm -rf "$work/wheels"

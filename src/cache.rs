@@ -113,7 +113,13 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         self.inner.store.reads.as_ref().map(|reads| reads.line(thread))
     }
 
-    /// Finds a live entry for a read: counted, used, its idle time restarted, the rule asked.
+    /// Where a caller counts its reads who is alone.
+    #[inline(always)]
+    pub(crate) fn line_alone(&self) -> Option<Line<'_>> {
+        self.inner.store.reads.as_ref().map(|reads| reads.line_alone())
+    }
+
+    /// Finds a live entry for a read that has company: counted, used, its idle time restarted, the rule asked.
     #[inline(always)]
     pub(crate) fn read<'a, Q>(
         &'a self,
@@ -140,13 +146,14 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     {
         let shard = self.inner.store.shard(hash);
         let found = shard.find(inside, hash.place(), |stored| key.equivalent(stored));
-        self.finish_read(line, hash, shard, found)
+        self.finish_read(Company::Shared, line, hash, shard, found)
     }
 
     /// What a read does beside finding an entry, or none. An expired or outdated one is none.
     #[inline(always)]
     pub(crate) fn finish_read<'a>(
         &'a self,
+        company: Company,
         line: Option<Line<'_>>,
         hash: Bits,
         shard: &Shard<K, V>,
@@ -157,7 +164,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
                 line.inspect(|line| line.hit());
                 Some(found)
             }
-            Some(found) if self.attend(line, hash, shard, found) => Some(found),
+            Some(found) if self.attend(company, line, hash, shard, found) => Some(found),
             _ => {
                 line.inspect(|line| line.miss());
                 None
@@ -170,6 +177,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
     #[inline(never)]
     fn attend(
         &self,
+        company: Company,
         line: Option<Line<'_>>,
         hash: Bits,
         shard: &Shard<K, V>,
@@ -185,7 +193,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Cache<K, V, S> {
         }
         line.inspect(|line| line.hit());
         if !found.entry.is_hot() {
-            store.warm(hash, found);
+            store.warm(company, hash, found);
         }
         if shard.minds_reads(found) {
             self.after_read(hash, shard, found, now);

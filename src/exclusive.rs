@@ -14,7 +14,7 @@ use crate::hash::Hash as Bits;
 use crate::options::{Compute, InsertOptions, Inserted, Plain};
 use crate::reclaim::Pin;
 use crate::settle::Rest;
-use crate::shard::{Draft, Inside, Located, Offer, Sighting};
+use crate::shard::{Found, Inside, Offer, Shard};
 use crate::store::Company;
 use crate::tags::Group;
 use crate::writer::{Done, Fallible, Wish, Writer};
@@ -39,8 +39,20 @@ use std::mem::ManuallyDrop;
 /// assert_eq!(alone.get("key"), Some(&"value"));
 /// # Ok::<(), pinyon::BuildError>(())
 /// ```
-pub struct Exclusive<'c, K, V, S> {
+///
+/// `REENTRANT`: user code that a method runs may come back to the cache.
+pub struct Exclusive<'c, K, V, S, const REENTRANT: bool = true> {
     cache: &'c Cache<K, V, S>,
+}
+
+/// A call while it looks: one from within it, by user code, finds that it is not the outermost.
+struct Visit(Option<Pin>);
+
+impl Visit {
+    #[inline(always)]
+    fn is_outermost(&self) -> bool {
+        self.0.as_ref().is_none_or(Pin::is_outermost)
+    }
 }
 
 impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
@@ -65,6 +77,52 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     #[allow(unsafe_code)]
     pub unsafe fn new(cache: &'c Cache<K, V, S>) -> Self {
         Exclusive { cache }
+    }
+}
+
+impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S, false> {
+    /// As [`new`](Exclusive::new), where no user code comes back to the cache: then calls need not look after those from within them, and
+    /// take fewer steps.
+    ///
+    /// # Safety
+    ///
+    /// As for `new`; the calling thread holds no guard of any other cache either; and no user code that a method runs (hashing, equality, clone, drop,
+    /// weigher, listener, rule, ticker) calls any method of any cache.
+    ///
+    /// ```
+    /// # use pinyon::{Cache, exclusive::Exclusive};
+    /// let cache = Cache::builder().capacity(10).build()?;
+    /// // SAFETY: there is one thread, no guard of this cache is alive, and what strings and numbers do knows of no cache.
+    /// let mut alone = unsafe { Exclusive::non_reentrant(&cache) };
+    /// alone.insert("a", 1);
+    /// assert_eq!(alone.get("a"), Some(&1));
+    /// # Ok::<(), pinyon::BuildError>(())
+    /// ```
+    #[must_use]
+    #[allow(unsafe_code)]
+    pub unsafe fn non_reentrant(cache: &'c Cache<K, V, S>) -> Self {
+        Exclusive { cache }
+    }
+}
+
+impl<'c, K: Eq + Hash, V, S: BuildHasher, const REENTRANT: bool> Exclusive<'c, K, V, S, REENTRANT> {
+    /// With debug assertions, of any caller, to see whether one is right who says that none comes back.
+    #[inline(always)]
+    fn visit(&self) -> Visit {
+        let visit = Visit((REENTRANT || cfg!(debug_assertions)).then(Pin::new));
+        debug_assert!(REENTRANT || visit.is_outermost(), "user code came back to the cache");
+        visit
+    }
+
+    /// What a read does beside finding an entry, or none.
+    #[inline(always)]
+    fn finish_read<'a>(
+        &'a self,
+        hash: Bits,
+        shard: &Shard<K, V>,
+        found: Option<Found<'a, K, V>>,
+    ) -> Option<Found<'a, K, V>> {
+        self.cache.finish_read(Company::Alone, self.cache.line_alone(), hash, shard, found)
     }
 
     fn writer(&mut self) -> Writer<'c, K, V, S> {
@@ -93,8 +151,11 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let _reentry = Pin::new();
-        Some(&self.cache.read(self.inside(), self.cache.line(usize::MAX), key)?.entry.value)
+        let _visit = self.visit();
+        let hash = self.cache.hash(key);
+        let shard = self.cache.inner.store.shard(hash);
+        let found = shard.find(self.inside(), hash.place(), |stored| key.equivalent(stored));
+        Some(&self.finish_read(hash, shard, found)?.entry.value)
     }
 
     /// As [`get`](Self::get), but a key that is not there is not counted as a miss: for callers who will then ask by
@@ -113,12 +174,11 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let _reentry = Pin::new();
+        let _visit = self.visit();
         let hash = self.cache.hash(key);
         let (shard, found, _) =
             self.cache.look_matching(self.inside(), hash, |stored| key.equivalent(stored))?;
-        let line = self.cache.line(usize::MAX);
-        Some(&self.cache.finish_read(line, hash, shard, Some(found))?.entry.value)
+        Some(&self.finish_read(hash, shard, Some(found))?.entry.value)
     }
 
     /// As [`Cache::peek`], without a guard and without a clone.
@@ -137,7 +197,7 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let _reentry = Pin::new();
+        let _visit = self.visit();
         Some(&self.cache.look(self.inside(), key)?.1.entry.value)
     }
 
@@ -157,7 +217,7 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let _reentry = Pin::new();
+        let _visit = self.visit();
         let entry = self.cache.look(self.inside(), key)?.1.entry;
         Some((&entry.key, &entry.value))
     }
@@ -178,7 +238,7 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     /// # Ok::<(), pinyon::BuildError>(())
     /// ```
     pub fn for_each_stored(&self, mut look: impl FnMut(&K, &V)) {
-        let _reentry = Pin::new();
+        let _visit = self.visit();
         let store = &self.cache.inner.store;
         for shard in 0..store.shards.len() {
             let stored = store.lock(shard).stored(self.inside());
@@ -212,14 +272,13 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
         hash: u64,
         matches: impl FnMut(&K) -> Result<bool, E>,
     ) -> Result<Option<(&K, &V)>, E> {
-        let _reentry = Pin::new();
+        let _visit = self.visit();
         let hash = Bits::new(hash);
         let shard = self.cache.inner.store.shard(hash);
         let mut same = Fallible::new(matches);
         let found = shard.find(self.inside(), hash.place(), |stored| same.is_same(stored));
         let found = same.outcome(found);
-        let line = self.cache.line(usize::MAX);
-        let read = self.cache.finish_read(line, hash, shard, *found.as_ref().unwrap_or(&None));
+        let read = self.finish_read(hash, shard, *found.as_ref().unwrap_or(&None));
         found.map(|_| read.map(|found| (&found.entry.key, &found.entry.value)))
     }
 
@@ -305,90 +364,66 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
         mut same: impl FnMut(&K, &K) -> Result<bool, E>,
     ) -> Result<Inserted<K, V>, E> {
         let inner = &self.cache.inner;
-        let over =
-            plain == Plain::default() && group.is_none() && inner.counted && inner.store.listener.is_none();
         let mut wish = Wish { plain, group, stamp: None };
         let mut offer = Some(pair);
         if inner.rule.is_none()
-            && let Some(done) = self.set_once(hash, &mut offer, &mut wish, over, &mut same)?
+            && inner.store.listener.is_none()
+            && let Some(done) = self.write_once(hash, &mut offer, &mut wish, &mut same)?
         {
-            return Ok(done.into());
+            return Ok(done);
         }
         Ok(self.writer().put_matching(hash, offer, &wish, same)?.into())
     }
 
-    /// Writes a pair by one search, in a cache without a rule. `None` if that does not do; then the pair is still offered. `over`: it may
-    /// be written over an entry without more ado, as its weight is the same and there is nobody to tell.
+    /// Writes a pair by one search, in a cache without a rule and without a listener. `None` if that does not do; then the pair is still offered.
     #[inline(always)]
     #[allow(unsafe_code)]
-    fn set_once<E>(
+    fn write_once<E>(
         &mut self,
         hash: Bits,
         offer: &mut Offer<K, V>,
         wish: &mut Wish<'_>,
-        over: bool,
         same: &mut impl FnMut(&K, &K) -> Result<bool, E>,
-    ) -> Result<Option<Done<K, V>>, E> {
+    ) -> Result<Option<Inserted<K, V>>, E> {
         let (writer, store) = (self.writer(), &self.cache.inner.store);
         let Some((key, value)) = &*offer else { return Ok(None) };
         let draft = writer.draft(key, value, wish);
+        // Of the same weight as what it is written over, and nothing but the pair is to be written.
+        let over = self.cache.inner.counted && wish.plain == Plain::default() && wish.group.is_none();
         // The pair stays the same, so does its weight: the weigher is not asked again.
         wish.plain.weight = Some(draft.weight);
-        let pin = Pin::new();
+        let visit = self.visit();
         let mut asks = false;
         let mut asked = Fallible::new(|stored: &K| {
             asks = true;
             same(key, stored)
         });
         let found = store.shard(hash).find(self.inside(), hash.place(), |stored| asked.is_same(stored));
-        let found = asked.outcome(found)?.map(|found| (found.index, found.entry.is_tagged()));
-        let outermost = pin.is_outermost();
-        drop(pin);
-        match found {
-            // No code of the user's ran, so nothing has changed since the search.
-            None if !asks => {
-                let mut rest = Rest::new(store, Company::Alone);
-                // SAFETY: the contract of `new`.
-                let (added, gone) = unsafe { store.add_absent(hash, &draft, offer, outermost, &mut rest) };
-                drop(gone);
-                let Ok(put) = added else {
-                    rest.settle();
-                    return Ok(None);
-                };
-                Ok(Some(writer.afterwards(hash, (put, draft.weight), offer.take(), &mut rest)))
-            }
-            Some((index, false)) if over && outermost => {
-                Ok(self.overwrite(hash, index, offer, &draft).then_some(Done::Replaced))
-            }
-            _ => Ok(None),
+        let found = asked.outcome(found)?.map(|found| (found, found.entry.is_tagged()));
+        let changed = REENTRANT && asks;
+        if !visit.is_outermost() {
+            return Ok(None);
         }
-    }
-
-    /// Writes a pair over an entry without tags that a search found, if it is there and live: then the pair lies where the old one
-    /// lay, and nothing but that was moved. The thread holds no pin.
-    #[allow(unsafe_code)]
-    fn overwrite(&mut self, hash: Bits, index: u32, offer: &mut Offer<K, V>, draft: &Draft<'_>) -> bool {
-        let store = &self.cache.inner.store;
-        let number = store.shard_of(hash);
-        let (mut rest, mut room) = (Rest::new(store, Company::Alone), store.budget.room_alone());
-        // SAFETY: the contract of `new`; no code of the user's runs under it, and none of ours locks.
-        let mut locked = unsafe { store.lock_alone(number) };
-        locked.tend(draft.now, store.adapt.window(), &mut room);
-        // The comparison may have written to the cache, and the tending may have removed what had expired.
-        let sighting = Sighting { index: Some(index), ..Sighting::default() };
-        let there = matches!(locked.locate(hash.place(), &sighting), Located::Here(_))
-            && locked.is_live(index, draft.now);
-        let old = offer.take_if(|_| there).map(|pair| {
-            // SAFETY: the contract of `new`, and no pin of this thread is left: nobody is looking. It is there, as was just confirmed.
-            unsafe { locked.overwrite(index, pair, draft.deadline, draft.now) }
-        });
-        rest.leave(number, locked);
-        drop(room);
-        let written = old.is_some();
-        // Before what else is due: dropped while that unwinds, it might panic too.
-        drop(old);
-        rest.settle();
-        written
+        let (left, done) = match found {
+            None if !changed => {
+                drop(visit);
+                // SAFETY: the contract of `new`, and no pin of this thread is left.
+                (unsafe { store.add_alone(hash, &draft, offer) }, Inserted::Added)
+            }
+            Some((found, false)) if over && store.shard(hash).is_live(found, || draft.now) => {
+                let index = found.index;
+                drop(visit);
+                // SAFETY: as above; if user code ran that might have removed it, it is looked for.
+                (unsafe { store.overwrite_alone(hash, index, changed, &draft, offer) }, Inserted::Replaced)
+            }
+            _ => return Ok(None),
+        };
+        let Some(left) = left else { return Ok(None) };
+        if matches!(done, Inserted::Added) {
+            writer.sample(hash);
+        }
+        left.settle();
+        Ok(Some(done))
     }
 
     /// As [`Cache::insert_if_absent`].
@@ -462,22 +497,20 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let (hash, store) = (self.cache.hash(key), &self.cache.inner.store);
-        let (pin, now) = (Pin::new(), store.now());
+        let (visit, now) = (self.visit(), store.now());
         let shard = store.shard(hash);
         let found = shard.find(self.inside(), hash.place(), |stored| key.equivalent(stored));
-        let index = found.map(|found| found.index).filter(|_| pin.is_outermost());
-        drop(pin);
-        if let Some(index) = index {
-            let mut rest = Rest::new(store, Company::Alone);
-            // SAFETY: the contract of `new`.
-            if let Some(gone) = unsafe { store.take_out(hash, index, now, &mut rest) } {
-                // Dropped while `out` unwinds, it might panic too.
-                let gone = ManuallyDrop::new(gone);
-                let told = out(&gone.value);
-                drop(ManuallyDrop::into_inner(gone));
-                rest.settle();
-                return Some(told);
-            }
+        let plainly = visit.is_outermost() && store.listener.is_none();
+        let index = found.filter(|&found| plainly && shard.is_live(found, || now)).map(|found| found.index);
+        drop(visit);
+        // SAFETY: the contract of `new`, and no pin of this thread is left.
+        let left = index.and_then(|index| unsafe { store.remove_alone(hash, index) });
+        if let Some(left) = left {
+            // Dropped while `out` unwinds, it might panic too.
+            let left = ManuallyDrop::new(left);
+            let told = left.pair.as_ref().map(|(_, value)| out(value));
+            ManuallyDrop::into_inner(left).settle();
+            return told;
         }
         self.writer().remove(key, |_| true, out)
     }
@@ -550,7 +583,7 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S> {
     }
 }
 
-impl<K, V, S> fmt::Debug for Exclusive<'_, K, V, S> {
+impl<K, V, S, const REENTRANT: bool> fmt::Debug for Exclusive<'_, K, V, S, REENTRANT> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exclusive").finish_non_exhaustive()
     }

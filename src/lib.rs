@@ -61,6 +61,7 @@
 //! * `src/shard/weights.rs`
 //! * `src/shard/write.rs`
 //! * `src/shard/write/alone.rs`
+//! * `src/shard/write/rows.rs`
 //! * `src/store/alone.rs`
 //! * `src/settle.rs`
 //! * `src/guard.rs`

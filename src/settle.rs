@@ -14,7 +14,7 @@
 
 use crate::listener::{Before, Notice};
 use crate::reclaim::{self, Horizon, Tag};
-use crate::shard::{Batch, Due, Entry, HeldUp, Locked, Ready};
+use crate::shard::{Batch, Due, HeldUp, Locked, Ready};
 use crate::store::{Company, Store};
 use crate::sync;
 use crate::sync::atomic::Ordering;
@@ -88,27 +88,6 @@ impl<'s, K, V> Rest<'s, K, V> {
                 self.owe(shard, locked.finish(due));
             }
         }
-    }
-
-    /// As [`leave`](Self::leave), of a caller who is alone: one entry that left comes out, to be dropped, unless the listener is to be told.
-    /// `outermost`: the thread holds no pin.
-    #[inline(always)]
-    pub(crate) fn leave_alone(
-        &mut self,
-        shard: usize,
-        mut locked: Locked<'_, K, V>,
-        outermost: bool,
-    ) -> Option<Entry<K, V>> {
-        let mut gone = None;
-        if outermost && self.store.listener.is_none() {
-            // SAFETY: H2: the caller of an `Exclusive` vouches that no other thread is there, and this one holds no pin.
-            #[allow(unsafe_code)]
-            unsafe {
-                gone = locked.take_fresh();
-            }
-        }
-        self.leave(shard, locked);
-        gone
     }
 
     /// One shard is remembered without a list, if there is nobody to tell.

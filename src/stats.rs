@@ -22,6 +22,7 @@ pub(crate) struct Stripes {
     /// Line `n` is written by the thread whose number is `n` alone, without a read-modify-write; a number
     /// passes from one thread to the next through the reclaimer's registry, which orders them.
     own: Box<[Padded<Counts>]>,
+    /// Of the other threads, and of who is alone.
     shared: Padded<Counts>,
 }
 
@@ -29,6 +30,7 @@ pub(crate) struct Stripes {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line<'s> {
     counts: &'s Counts,
+    /// Nobody else counts there meanwhile.
     own: bool,
 }
 
@@ -44,6 +46,12 @@ impl Stripes {
             Some(counts) => Line { counts, own: true },
             None => Line { counts: &self.shared, own: false },
         }
+    }
+
+    /// The line of a caller beside whom nobody counts.
+    #[inline(always)]
+    pub(crate) fn line_alone(&self) -> Line<'_> {
+        Line { counts: &self.shared, own: true }
     }
 
     pub(crate) fn add_to(&self, stats: &mut Stats) {

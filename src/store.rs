@@ -114,8 +114,11 @@ impl<K, V> Store<K, V> {
 
     /// A hit on an entry whose use counter is not full: the policy is to know of it.
     #[inline(never)]
-    pub(crate) fn warm(&self, hash: Hash, found: Found<'_, K, V>) {
-        found.entry.record_use();
+    pub(crate) fn warm(&self, company: Company, hash: Hash, found: Found<'_, K, V>) {
+        match company {
+            Company::Shared => found.entry.record_use(),
+            Company::Alone => found.entry.record_use_alone(),
+        }
         if self.adapt.samples(hash) {
             self.adapt.hit(hash);
         }

@@ -429,9 +429,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
             (Put::Stale, offer) => Done::Kept(offer),
             (Put::Refused, Some((key, value))) => Done::Refused(key, value, weight),
             (Put::Added | Put::Refused, _) => {
-                if self.cache.inner.store.adapt.samples(hash) {
-                    self.miss(hash);
-                }
+                self.sample(hash);
                 Done::Added
             }
         }
@@ -446,6 +444,14 @@ impl<K: Eq + Hash, V, S: BuildHasher> Writer<'_, K, V, S> {
         }
         if let Err(panic) = settled {
             resume_unwind(panic);
+        }
+    }
+
+    /// A key was not there and is now; if it is in the sample, the shadows see that.
+    #[inline(always)]
+    pub(crate) fn sample(&self, hash: Bits) {
+        if self.cache.inner.store.adapt.samples(hash) {
+            self.miss(hash);
         }
     }
 

@@ -254,3 +254,51 @@ fn g24_g27_upkeep_drops_as_it_goes_so_that_drops_that_write_do_not_pile_up() {
         cache.validate();
     });
 }
+
+thread_local! {
+    /// The cache that the next [`Echo`] writes to when it is dropped.
+    static ECHO: RefCell<Option<Cache<u64, Echo>>> = const { RefCell::new(None) };
+}
+
+#[derive(Debug)]
+struct Echo;
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        if let Some(cache) = ECHO.take() {
+            assert!(only(&cache).insert_with(5000, Echo, InsertOptions::new().weight(1)).is_stored());
+            assert!(only(&cache).remove(&5000, |_| ()).is_some());
+        }
+    }
+}
+
+#[test]
+fn g24_what_is_evicted_may_write_when_it_is_dropped_whether_or_not_its_place_was_enough() {
+    for weight in [1, 2, 70, 150] {
+        let cache: Cache<u64, Echo> = Cache::builder().capacity_weight(200).shards(1).build().unwrap();
+        for n in 0..200 {
+            assert!(only(&cache).insert_with(n, Echo, InsertOptions::new().weight(1)).is_stored());
+        }
+        ECHO.set(Some(cache.clone()));
+        let heavy = InsertOptions::new().weight(weight);
+        assert!(only(&cache).insert_with(1000, Echo, heavy).is_stored());
+        assert!(ECHO.with_borrow(Option::is_none), "it was dropped before the call returned");
+        assert!(only(&cache).peek(&1000).is_some());
+        cache.validate();
+    }
+}
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "user code came back to the cache")]
+fn g24_who_says_that_nobody_comes_back_is_told_when_somebody_does() {
+    let cache: Cache<Key, u64> = Cache::builder().capacity(100).shards(1).build().unwrap();
+    // SAFETY: with debug assertions it is seen that this is not so, before anything comes of it.
+    let mut door = unsafe { Exclusive::non_reentrant(&cache) };
+    assert!(door.insert(Key::new(1), 1).is_stored());
+    ACT.set(Some((cache.clone(), |cache| {
+        // SAFETY: as above.
+        let _ = unsafe { Exclusive::non_reentrant(cache) }.get(&Key::new(5));
+    })));
+    let _ = door.insert(Key::new(1), 2);
+}

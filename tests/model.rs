@@ -41,6 +41,11 @@ proptest! {
     fn g10_the_exclusive_door_does_what_a_map_does(setting in strategies::setting(), ops in strategies::ops(60)) {
         run(&setting, &ops, Door::Exclusive);
     }
+
+    #[test]
+    fn g10_the_door_by_which_nobody_comes_back_does_what_a_map_does(setting in strategies::setting(), ops in strategies::ops(60)) {
+        run(&setting, &ops, Door::NonReentrant);
+    }
 }
 
 proptest! {

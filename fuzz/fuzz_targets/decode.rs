@@ -23,7 +23,8 @@ pub struct Program {
 impl<'a> Arbitrary<'a> for Program {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         let mut bytes = Bytes(u);
-        let (setting, door) = (bytes.setting()?, bytes.pick([Door::Shared, Door::Shared, Door::Exclusive])?);
+        let setting = bytes.setting()?;
+        let door = bytes.pick([Door::Shared, Door::Shared, Door::Exclusive, Door::NonReentrant])?;
         let mut ops = Vec::new();
         while !bytes.0.is_empty() && ops.len() < MOST {
             ops.push(bytes.op()?);

@@ -178,7 +178,9 @@ impl Sketch {
     #[inline]
     pub(crate) fn follow(&mut self, entries: usize) {
         self.entries = entries.max(MIN_ENTRIES);
-        self.wanted = self.wanted.max(entries.div_ceil(ENTRIES_PER_BLOCK)).max(MIN_BLOCKS);
+        if entries > self.wanted * ENTRIES_PER_BLOCK {
+            self.wanted = entries.div_ceil(ENTRIES_PER_BLOCK).max(MIN_BLOCKS);
+        }
         if self.len < self.wanted {
             self.split(SPLIT);
         }

@@ -281,8 +281,10 @@ impl TinyLfu {
     /// after its share was lowered.
     #[inline]
     fn hand_over(&mut self, r: &impl Residents) {
+        // Handing over moves weight from one queue to the other, so this stays the same.
+        let most = self.target().saturating_add(self.slack());
         for _ in 0..HANDOVER {
-            if self.window.weight() <= self.target().saturating_add(self.slack()) {
+            if self.window.weight() <= most {
                 return;
             }
             let Some(oldest) = self.window.back() else { return };

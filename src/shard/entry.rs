@@ -246,6 +246,15 @@ impl<K, V> Entry<K, V> {
         }
     }
 
+    /// As [`record_use`](Self::record_use), while nobody else looks at the entry: without a locked instruction.
+    #[inline(always)]
+    pub(crate) fn record_use_alone(&self) {
+        let state = self.state.load(Ordering::Relaxed);
+        if state & COLD != 0 {
+            self.state.store(state - 1, Ordering::Relaxed);
+        }
+    }
+
     /// Lowers the counter by one if it is above zero.
     pub(crate) fn take_use(&self) {
         self.change(|state| if state & COLD == COLD { state } else { state + 1 });

@@ -306,7 +306,9 @@ impl Garbage {
         self.fresh.urgent |= self.held.len() > before;
     }
 
-    fn is_empty(&self) -> bool {
+    /// Does nothing wait?
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
         self.fresh.is_empty() && self.sealed.is_empty() && self.held.is_empty()
     }
 

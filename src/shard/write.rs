@@ -12,6 +12,7 @@
 mod alone;
 mod check;
 mod evict;
+mod rows;
 mod sweep;
 
 use super::eras::Eras;
@@ -36,6 +37,9 @@ use sweep::SWEPT_PER_WRITE;
 pub(crate) const STEP: usize = 64;
 /// Timers visited by one write.
 pub(crate) const DUE_PER_WRITE: usize = 8;
+
+/// The entries of a shard whose table, rows and sketch are a megabyte: those of less are near the processor anyway.
+const NEAR: usize = 1 << 14;
 
 /// What the lock guards. What nearly every write writes to comes first.
 #[derive(Debug)]
@@ -147,6 +151,9 @@ impl<K, V> Locked<'_, K, V> {
     /// rest goes on: without, each of some five lines would be waited for in turn.
     #[inline]
     pub(crate) fn prefetch(&self, hash: u32) {
+        if self.write.tables.len() < NEAR {
+            return;
+        }
         if let Some(leaving) = self.write.policy.prefetch(hash, &Rows(self.shard)) {
             self.write.tables.prefetch(leaving);
         }
@@ -220,14 +227,62 @@ impl<K, V> Locked<'_, K, V> {
         over: Option<(u32, Place, Cause)>,
         room: &mut Room<'_>,
     ) -> bool {
-        self.write.stamps.take(hash);
-        let Some(index) = self.write.slab.allocate(&self.shard.entries) else {
-            if let Some((old, place, cause)) = over {
-                self.unlink(old, Some(place), cause, room);
+        let Some((old, place, cause)) = over else {
+            let published = self.publish_absent(hash, draft, offer, room);
+            if !published {
+                self.refuse();
             }
+            return published;
+        };
+        let Some(index) = self.write_row(hash, draft, offer) else {
+            self.unlink(old, Some(place), cause, room);
             self.refuse();
             return false;
         };
+        let inherits = cause == Cause::Replaced;
+        let kept;
+        let draft = if draft.keeps && inherits {
+            kept = self.shard.keep_term(old, *draft);
+            &kept
+        } else {
+            draft
+        };
+        self.date_row(index, draft);
+        self.shard.inherit(old, index, inherits);
+        #[cfg(seeded = "false_miss")]
+        (self.write.tables.remove(hash, &place), self.write.tables.insert(hash, index));
+        #[cfg(not(seeded = "false_miss"))]
+        self.write.tables.replace(&place, index);
+        self.succeed(old, index, cause, room);
+        self.write.tally.added += u64::from(!inherits);
+        room.spend(draft.weight);
+        self.schedule(index, draft);
+        true
+    }
+
+    /// As [`publish`](Self::publish), of a key that is not there. False when the slab has no row left: then the pair is still offered.
+    #[inline(always)]
+    pub(crate) fn publish_absent(
+        &mut self,
+        hash: u32,
+        draft: &Draft<'_>,
+        offer: &mut Offer<K, V>,
+        room: &mut Room<'_>,
+    ) -> bool {
+        let Some(index) = self.write_row(hash, draft, offer) else { return false };
+        self.date_row(index, draft);
+        self.add(hash, index, draft.weight);
+        self.write.tally.added += 1;
+        room.spend(draft.weight);
+        self.schedule(index, draft);
+        true
+    }
+
+    /// Writes the offered pair into a row of its own, which nobody can find yet. `None` when there is none left.
+    #[inline(always)]
+    fn write_row(&mut self, hash: u32, draft: &Draft<'_>, offer: &mut Offer<K, V>) -> Option<u32> {
+        self.write.stamps.take(hash);
+        let index = self.write.slab.allocate(&self.shard.entries)?;
         let Some((key, value)) = offer.take() else {
             unreachable!("a pair is offered until it is published")
         };
@@ -242,35 +297,22 @@ impl<K, V> Locked<'_, K, V> {
             }
         }
         self.write.eras.write();
-        let inherits = matches!(over, Some((_, _, Cause::Replaced)));
-        let kept;
-        let draft = match &over {
-            Some((old, ..)) if draft.keeps && inherits => {
-                kept = self.shard.keep_term(*old, *draft);
-                &kept
-            }
-            _ => draft,
-        };
+        Some(index)
+    }
+
+    /// Gives the row that was written its times, if it needs any.
+    #[inline(always)]
+    fn date_row(&mut self, index: u32, draft: &Draft<'_>) {
         if draft.deadline != Deadline::NEVER || self.shard.dated {
             self.shard.date(index, draft.deadline, draft.now, true);
         }
-        match over {
-            None => self.add(hash, index, draft.weight),
-            Some((old, place, cause)) => {
-                self.shard.inherit(old, index, inherits);
-                #[cfg(seeded = "false_miss")]
-                (self.write.tables.remove(hash, &place), self.write.tables.insert(hash, index));
-                #[cfg(not(seeded = "false_miss"))]
-                self.write.tables.replace(&place, index);
-                self.succeed(old, index, cause, room);
-            }
-        }
-        self.write.tally.added += u64::from(!inherits);
-        room.spend(draft.weight);
+    }
+
+    #[inline(always)]
+    fn schedule(&mut self, index: u32, draft: &Draft<'_>) {
         if draft.deadline.at != NEVER {
             self.write.wheel.schedule(index, draft.deadline.at, draft.now);
         }
-        true
     }
 
     /// A key that was not there.
@@ -328,20 +370,26 @@ impl<K, V> Locked<'_, K, V> {
         self.let_go(index, hash, weight, cause);
     }
 
-    /// An entry that no reader can find any more: count it, and on to the listener or the garbage. If it is outdated, that is the
-    /// cause.
+    /// An entry that no reader can find any more: count it, and on to the listener or the garbage.
     #[inline]
-    fn let_go(&mut self, index: u32, hash: u32, weight: u64, mut cause: Cause) {
-        if self.is_sweeping() || self.write.tagged {
-            cause = self.true_cause(index, cause);
-        }
-        self.write.wheel.cancel(index);
-        self.write.tally.count(cause, weight);
+    fn let_go(&mut self, index: u32, hash: u32, weight: u64, cause: Cause) {
+        let cause = self.count_out(index, weight, cause);
         if self.listening {
             self.write.notices.push(Notice { index, hash, cause });
         } else {
             self.write.garbage.retire(index, weight);
         }
+    }
+
+    /// Counts an entry that left the table, and forgets its timer. If it is outdated, that is the cause.
+    #[inline(always)]
+    fn count_out(&mut self, index: u32, weight: u64, mut cause: Cause) -> Cause {
+        if self.is_sweeping() || self.write.tagged {
+            cause = self.true_cause(index, cause);
+        }
+        self.write.wheel.cancel(index);
+        self.write.tally.count(cause, weight);
+        cause
     }
 
     /// Gives a live entry another deadline.
@@ -513,83 +561,6 @@ impl<K, V> Drop for Locked<'_, K, V> {
         let load = &self.shard.writers.load;
         load.entries.store(self.write.tables.len(), Ordering::Relaxed);
         load.weight.store(self.write.policy.weight(), Ordering::Relaxed);
-    }
-}
-
-/// What only writers do to rows.
-#[allow(unsafe_code)]
-impl<K, V> Shard<K, V> {
-    /// An entry as a search finds it, for as long as the lock is held.
-    fn found(&self, index: u32) -> Found<'_, K, V> {
-        // SAFETY: H1: the caller's index is in the wheel or the table.
-        Found { index, entry: unsafe { self.entry(index) } }
-    }
-
-    /// The row of times, if it was ever used.
-    fn times_of(&self, index: u32) -> Option<&Times> {
-        self.times(self.found(index))
-    }
-
-    /// The draft with the deadline of the live entry that it is written over.
-    #[cold]
-    fn keep_term<'w>(&self, old: u32, draft: Draft<'w>) -> Draft<'w> {
-        let (deadline, now) =
-            self.times_of(old).map_or((Deadline::NEVER, draft.now), |times| times.used(draft.now));
-        Draft { deadline, now, ..draft }
-    }
-
-    fn deadline_of(&self, index: u32) -> u64 {
-        self.times_of(index).map_or(NEVER, |times| times.deadline().at)
-    }
-
-    fn hash_of(&self, index: u32) -> u32 {
-        // SAFETY: H1.
-        unsafe { self.entry(index) }.hash
-    }
-
-    /// Writes the bytes of a row that was just allocated.
-    fn fill(&self, index: u32, entry: Entry<K, V>, weight: u64) {
-        // SAFETY: S2: the row is ours and unreachable.
-        unsafe { self.entries.row(index).write(entry) };
-        if let Some(weights) = &self.weights {
-            weights.set(index, weight);
-        }
-    }
-
-    /// Writes the group of a row that was just filled.
-    #[cold]
-    fn gather(&self, index: u32, group: &Group) {
-        self.groups.ensure(index, Some(Group::default));
-        // SAFETY: ensured and filled; the entry is not published yet, so nobody looks at the row. What it held was taken with
-        // the entry before.
-        unsafe { self.groups.row(index).write(group.clone()) };
-    }
-
-    /// Sets the deadline, and if it is `fresh` the time of writing.
-    fn date(&self, index: u32, deadline: Deadline, now: u64, fresh: bool) {
-        self.times.ensure(index, Some(Times::default));
-        // SAFETY: ensured and filled; the entry is written (H1, or just filled).
-        let (times, entry) = unsafe { (self.times.row(index).as_ref(), self.entry(index)) };
-        if fresh {
-            times.create(deadline, now);
-        } else {
-            times.set(deadline, now);
-        }
-        entry.follow(times);
-    }
-
-    /// An overwrite counts as a use; what comes after an expired entry begins anew.
-    fn inherit(&self, old: u32, new: u32, uses: bool) {
-        if uses {
-            // SAFETY: H1 for the old; the new was just filled.
-            let (old, new) = unsafe { (self.entry(old), self.entry(new)) };
-            new.inherit_uses(old.uses() + 1);
-        }
-    }
-
-    fn rows_bytes(&self) -> usize {
-        let weights = self.weights.as_ref().map_or(0, |weights| weights.bytes());
-        self.entries.bytes() + self.times.bytes() + self.groups.bytes() + weights
     }
 }
 

@@ -1,77 +1,154 @@
-//! What only a caller who is alone may do to the store: to write without taking a lock, and take out what left at once.
+//! What only a caller who is alone may do to the store: to write without taking a lock, and take out what leaves past the garbage.
+//!
+//! Nobody is told of what leaves, so the cache has no listener; and the caller's thread holds no pin. A call that finds more to be done than it
+//! can do says so before it has begun, or after an eviction, and then the ordinary way is the one to go.
 
-use super::{Changed, Put, Store};
+use super::{Company, Store};
 use crate::hash::Hash;
 use crate::listener::Cause;
 use crate::settle::Rest;
-use crate::shard::{Draft, Due, Entry, Located, Locked, Offer, Sighting};
+use crate::shard::{Draft, Entry, Locked, Offer};
+
+/// What left the cache, and what else is to be done: to be [settled](Left::settle) when the caller is done.
+#[must_use = "garbage may wait"]
+pub(crate) struct Left<'s, K, V> {
+    store: &'s Store<K, V>,
+    pub(crate) pair: Option<(K, V)>,
+    /// A shard where garbage waits.
+    owes: Option<usize>,
+}
+
+impl<K, V> Left<'_, K, V> {
+    /// Drops what left, and then what waited. Runs code of the user's.
+    #[inline(always)]
+    pub(crate) fn settle(self) {
+        let Left { store, pair, owes } = self;
+        drop(pair);
+        if let Some(shard) = owes {
+            settle(store, shard);
+        }
+    }
+}
+
+#[cold]
+fn settle<K, V>(store: &Store<K, V>, shard: usize) {
+    let mut rest = Rest::new(store, Company::Alone);
+    rest.leave(shard, store.lock(shard));
+    rest.settle();
+}
+
+impl<K, V> Entry<K, V> {
+    fn into_pair(self) -> (K, V) {
+        (self.key, self.value)
+    }
+}
 
 impl<K, V> Store<K, V> {
-    /// As [`lock`](Self::lock), for who is alone.
+    /// As [`lock`](Self::lock), for who is alone, in a cache without a listener.
     ///
     /// # Safety
     ///
     /// No other thread uses the cache while the result lives, and this one locks no shard.
     #[inline(always)]
     #[allow(unsafe_code)]
-    pub(crate) unsafe fn lock_alone(&self, shard: usize) -> Locked<'_, K, V> {
+    unsafe fn lock_alone(&self, shard: usize) -> Locked<'_, K, V> {
         // SAFETY: the caller.
-        unsafe { self.shards[shard].lock_alone(self.listener.is_some()) }
+        unsafe { self.shards[shard].lock_alone(false) }
     }
 
-    /// As [`add`](Self::add), for a caller who is alone and has found nothing of the hash, and has run no code of the user's since. `outermost`: its
-    /// thread holds no pin; then one entry that left is given out, to be dropped.
+    #[inline(always)]
+    fn left(&self, shard: usize, locked: &Locked<'_, K, V>, pair: Option<(K, V)>) -> Left<'_, K, V> {
+        Left { store: self, pair, owes: locked.owes().then_some(shard) }
+    }
+
+    /// As [`add`](Self::add), for a caller who has found nothing under the key, and since then has run no code of the user's that could write to the cache. `None` if
+    /// there is more to it; then the pair is still offered.
     ///
     /// # Safety
     ///
-    /// No other thread uses the cache during the call.
+    /// No other thread uses the cache during the call, and this one holds no pin.
     #[inline(always)]
     #[allow(unsafe_code)]
-    pub(crate) unsafe fn add_absent(
+    pub(crate) unsafe fn add_alone(
         &self,
         hash: Hash,
         draft: &Draft<'_>,
         offer: &mut Offer<K, V>,
-        outermost: bool,
-        rest: &mut Rest<'_, K, V>,
-    ) -> (Result<Put, Changed>, Option<Entry<K, V>>) {
+    ) -> Option<Left<'_, K, V>> {
+        if draft.weight > self.budget.capacity() {
+            return None;
+        }
         let number = self.shard_of(hash);
+        // Its drop is code of the user's, so it comes after that of the lock.
+        let mut victim = None;
+        let mut room = self.budget.room_alone();
         // SAFETY: the caller; no code of the user's runs under it, and none of ours locks.
         let mut locked = unsafe { self.lock_alone(number) };
         locked.prefetch(hash.place());
-        debug_assert!(!locked.has(hash.place()), "nothing has come since the search");
-        let added = self.add_to(&mut locked, hash, draft, offer, self.budget.room_alone());
-        (added, rest.leave_alone(number, locked, outermost))
+        locked.tend(draft.now, self.adapt.window(), &mut room);
+        if !room.cover(draft.weight) {
+            if !self.budget.is_fair(locked.weight()) {
+                return None;
+            }
+            // SAFETY: the caller: nobody is looking at anything.
+            victim = unsafe { locked.take_victim(&mut room) };
+            if !room.cover(draft.weight) && !locked.evict(draft.weight, &mut room).1 {
+                return None;
+            }
+        }
+        if !locked.publish_absent(hash.place(), draft, offer, &mut room) {
+            return None;
+        }
+        Some(self.left(number, &locked, victim.map(Entry::into_pair)))
     }
 
-    /// Removes an entry that a search has just found (no code of the user's has run since, and `now` was read before), for a caller who is alone and whose thread holds no pin, and gives it out. `None` if that
-    /// takes more than this (somebody is to be told, or other garbage waits, so that another entry might come out): nothing was done.
+    /// Writes the offered pair over an entry without tags that a search has found live at the draft's time, where that lies. The weight is the same. `changed`: code of the
+    /// user's ran since; then `None` if it is not there, or not live, any more, and the pair is still offered.
     ///
     /// # Safety
     ///
-    /// No other thread uses the cache during the call.
+    /// No other thread uses the cache during the call, and this one holds no pin; the entry is there, unless something has `changed`.
+    #[inline(always)]
     #[allow(unsafe_code)]
-    pub(crate) unsafe fn take_out(
+    pub(crate) unsafe fn overwrite_alone(
         &self,
         hash: Hash,
         index: u32,
-        now: u64,
-        rest: &mut Rest<'_, K, V>,
-    ) -> Option<Entry<K, V>> {
+        changed: bool,
+        draft: &Draft<'_>,
+        offer: &mut Offer<K, V>,
+    ) -> Option<Left<'_, K, V>> {
         let number = self.shard_of(hash);
         let mut room = self.budget.room_alone();
         // SAFETY: the caller; no code of the user's runs under it, and none of ours locks.
         let mut locked = unsafe { self.lock_alone(number) };
-        let sighting = Sighting { index: Some(index), ..Sighting::default() };
-        match locked.locate(hash.place(), &sighting) {
-            Located::Here(place)
-                if self.listener.is_none() && !locked.is_due(Due::Fresh) && locked.is_live(index, now) =>
-            {
-                locked.unlink(index, Some(place), Cause::Removed, &mut room);
-                locked.outdate(hash.place());
-                rest.leave_alone(number, locked, true)
-            }
-            _ => None,
+        locked.tend(draft.now, self.adapt.window(), &mut room);
+        // The tending removes what is dead, and it was live.
+        if changed && !(locked.is_there(hash.place(), index) && locked.is_live(index, draft.now)) {
+            return None;
         }
+        debug_assert!(locked.is_there(hash.place(), index) && locked.is_live(index, draft.now));
+        let pair = offer.take()?;
+        // SAFETY: the caller: nobody is looking. It is there, as was just confirmed.
+        let old = unsafe { locked.overwrite(index, pair, draft.deadline, draft.now) };
+        Some(self.left(number, &locked, Some(old)))
+    }
+
+    /// Removes an entry that a search has found live. `None` if it is not there any more: then nothing was done.
+    ///
+    /// # Safety
+    ///
+    /// No other thread uses the cache during the call, and this one holds no pin.
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn remove_alone(&self, hash: Hash, index: u32) -> Option<Left<'_, K, V>> {
+        let number = self.shard_of(hash);
+        let mut room = self.budget.room_alone();
+        // SAFETY: the caller; no code of the user's runs under it, and none of ours locks.
+        let mut locked = unsafe { self.lock_alone(number) };
+        // SAFETY: the caller: nobody is looking.
+        let gone = unsafe { locked.take_out(hash.place(), index, Cause::Removed, &mut room) }?;
+        locked.outdate(hash.place());
+        Some(self.left(number, &locked, Some(gone.into_pair())))
     }
 }

@@ -19,6 +19,27 @@ type Tested = Cache<Key, Val, Hashing>;
 pub enum Door {
     Shared,
     Exclusive,
+    NonReentrant,
+}
+
+/// Does something through the exclusive door, which is closed again before the cache is used in any other way.
+macro_rules! alone {
+    ($run:expr, $alone:ident => $does:expr) => {
+        match $run.door {
+            Door::NonReentrant => {
+                // SAFETY: behind this door no guard is ever held, the run has one thread, and keys and values know no cache.
+                #[allow(unsafe_code, unused_mut)]
+                let mut $alone = unsafe { Exclusive::non_reentrant($run.cache) };
+                $does
+            }
+            _ => {
+                // SAFETY: as above.
+                #[allow(unsafe_code, unused_mut)]
+                let mut $alone = unsafe { Exclusive::new($run.cache) };
+                $does
+            }
+        }
+    };
 }
 
 /// Runs the operations and drops everything; nothing may be left then.
@@ -146,15 +167,8 @@ impl<'c> Run<'c> {
         Key::new(number, self.alive)
     }
 
-    /// The exclusive door; to be closed before the cache is used in any other way.
-    #[allow(unsafe_code)]
-    fn alone(&self) -> Exclusive<'c, Key, Val, Hashing> {
-        // SAFETY: behind this door no guard is ever held, and the run has one thread.
-        unsafe { Exclusive::new(self.cache) }
-    }
-
     fn is_alone(&self) -> bool {
-        self.door == Door::Exclusive
+        self.door != Door::Shared
     }
 
     /// Until the next `Unpin`. What a pin showed stays as it was for as long as the pin, whatever is done meanwhile.
@@ -207,7 +221,7 @@ impl<'c> Run<'c> {
             Op::GetOrInsert(key, size) => self.get_or_insert(key, size),
             Op::Remove(key) => self.remove(key, |run| {
                 let removed = match run.is_alone() {
-                    true => run.alone().remove(&key, Val::clone),
+                    true => alone!(run, alone => alone.remove(&key, Val::clone)),
                     false => run.cache.remove(&key),
                 };
                 removed.map(|value| value.id)
@@ -226,7 +240,7 @@ impl<'c> Run<'c> {
             Op::Clear => self.clear(),
             Op::InvalidateAll => {
                 match self.is_alone() {
-                    true => self.alone().invalidate_all(),
+                    true => alone!(self, alone => alone.invalidate_all()),
                     false => self.cache.invalidate_all(),
                 }
                 // To have a number for the new era it may have swept out what was outdated before.
@@ -236,7 +250,7 @@ impl<'c> Run<'c> {
             Op::InvalidateTag(bit) => {
                 let name = TAGS.get(usize::from(bit)).unwrap_or(&"none has this");
                 match self.is_alone() {
-                    true => self.alone().invalidate_tag(name),
+                    true => alone!(self, alone => alone.invalidate_tag(name)),
                     false => self.cache.invalidate_tag(name),
                 }
                 self.model.invalidate(Some(1 << bit));
@@ -260,7 +274,7 @@ impl<'c> Run<'c> {
         match *op {
             Op::Get(key) => {
                 let read = match self.is_alone() {
-                    true => self.alone().get(&key).map(|value| value.id),
+                    true => alone!(self, alone => alone.get(&key).map(|value| value.id)),
                     false => cache.get(&key).map(|value| value.id),
                 };
                 assert_eq!(read, self.model.read(key));
@@ -277,7 +291,7 @@ impl<'c> Run<'c> {
             Op::LetGo => self.held.clear(),
             Op::Pin | Op::Unpin => {}
             Op::Peek(key) if self.is_alone() => {
-                assert_eq!(self.alone().peek(&key).map(|value| value.id), self.model.id(key));
+                assert_eq!(alone!(self, alone => alone.peek(&key).map(|value| value.id)), self.model.id(key));
             }
             Op::Peek(key) => assert_eq!(cache.peek(&key).map(|value| value.id), self.model.id(key)),
             Op::Contains(key) => assert_eq!(cache.contains(&key), self.model.id(key).is_some()),
@@ -307,7 +321,7 @@ impl<'c> Run<'c> {
         let excess = self.model.excess(key, weight);
         let pair = (self.key(key), value);
         let got: Outcome = match self.is_alone() {
-            true => self.alone().insert_with(pair.0, pair.1, terms.options()).into(),
+            true => alone!(self, alone => alone.insert_with(pair.0, pair.1, terms.options())).into(),
             false => self.cache.insert_with(pair.0, pair.1, terms.options()).into(),
         };
         self.evicted_itself(key, weight, got == Outcome::Added);
@@ -332,7 +346,7 @@ impl<'c> Run<'c> {
         let (cache, pair) = (self.cache, (self.key(key), value));
         let got: Outcome = match (answers[0], refuses) {
             (Answer::Keep, _) if self.is_alone() => {
-                self.alone().insert_if_absent(pair.0, pair.1, Default::default()).into()
+                alone!(self, alone => alone.insert_if_absent(pair.0, pair.1, Default::default())).into()
             }
             (Answer::Keep, _) => cache.insert_if_absent(pair.0, pair.1).into(),
             (_, None) => cache.replace(pair.0, pair.1).into(),
@@ -368,7 +382,7 @@ impl<'c> Run<'c> {
         };
         let new = self.key(key);
         let got: Outcome = match self.is_alone() {
-            true => self.alone().compute(new, decide).into(),
+            true => alone!(self, alone => alone.compute(new, decide)).into(),
             false => self.cache.compute(new, decide).into(),
         };
         assert_eq!(asked[0], expected, "what the closure was shown");
@@ -443,7 +457,7 @@ impl<'c> Run<'c> {
 
     fn clear(&mut self) {
         match self.is_alone() {
-            true => self.alone().clear(),
+            true => alone!(self, alone => alone.clear()),
             false => self.cache.clear(),
         }
         self.absorb(0, i128::MIN);
@@ -475,7 +489,7 @@ impl<'c> Run<'c> {
     fn maintain(&mut self, budget: usize) {
         let before = self.model.counts.expired;
         let done = match self.is_alone() {
-            true => self.alone().maintain(budget),
+            true => alone!(self, alone => alone.maintain(budget)),
             false => self.cache.maintain(budget),
         };
         self.absorb(0, i128::MIN);

@@ -157,10 +157,10 @@ impl Shelf {
 
     #[cfg(not(Py_GIL_DISABLED))]
     #[inline(always)]
-    fn alone(&self) -> Exclusive<'_, Key, Object, Seeds> {
+    fn alone(&self) -> Exclusive<'_, Key, Object, Seeds, false> {
         // SAFETY: the thread is attached, so it holds the lock. It keeps it to the end of each call below, because no Python code runs in
-        // there; and none of them leaves a guard behind.
-        unsafe { Exclusive::new(&self.core) }
+        // there, so none comes back either; and none of them leaves a guard behind.
+        unsafe { Exclusive::non_reentrant(&self.core) }
     }
 }
 
