@@ -8,7 +8,7 @@ use common::{Census, Constant, Rng, Token, alone, checked};
 use pinyon::exclusive::Exclusive;
 use pinyon::{
     Acquired, Cache, Cause, Completed, Compute, Computed, InsertOptions, Inserted, LeaseOptions,
-    ManualTicker, Policy,
+    ManualTicker, Policy, Ticker,
 };
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -496,4 +496,45 @@ fn g24_user_code_of_an_exclusive_caller_may_call_the_cache() {
     let stats = cache.stats();
     assert_eq!(stats.added, stats.evicted + stats.removed + stats.cleared + cache.len() as u64);
     drop(home.lock().unwrap().take());
+}
+
+/// Time that goes back when it is told to, as none should.
+#[derive(Clone, Default)]
+struct Pendulum(Arc<Mutex<Duration>>);
+
+impl Pendulum {
+    fn swing_to(&self, second: u64) {
+        *self.0.lock().unwrap() = Duration::from_secs(second);
+    }
+}
+
+impl Ticker for Pendulum {
+    fn now(&self) -> Duration {
+        *self.0.lock().unwrap()
+    }
+}
+
+#[test]
+fn g06_g12_a_write_under_a_ticker_that_goes_back_meets_no_entry_that_its_own_upkeep_removes() {
+    let (ticker, census) = (Pendulum::default(), Census::default());
+    let builder = Cache::<u64, Token>::builder().capacity(1000).shards(1).ticker(ticker.clone());
+    let cache = checked(builder.time_to_live(Duration::from_secs(10)));
+    // SAFETY: one thread, no guards, and keys and values know no cache.
+    let mut door = unsafe { Exclusive::non_reentrant(&cache) };
+    ticker.swing_to(1000);
+    assert!(door.insert(100, census.token(100)).is_stored());
+    assert!(door.insert(101, census.token(101)).is_stored());
+    // To the upkeep what is written now is long over; to who looks at it, it is live.
+    for n in 0..40 {
+        ticker.swing_to(500 - n);
+        let token = census.token(n);
+        assert!(door.insert(n / 2, token).is_stored());
+        assert_eq!(door.peek(&(n / 2)).map(Token::id), Some(n));
+        cache.validate();
+    }
+    ticker.swing_to(2000);
+    while !door.maintain(1000).done {}
+    let stats = cache.stats();
+    assert_eq!((cache.len(), stats.retired, census.alive()), (0, 0, 0));
+    assert_eq!(stats.added, stats.expired);
 }

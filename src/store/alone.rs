@@ -103,7 +103,7 @@ impl<K, V> Store<K, V> {
     }
 
     /// Writes the offered pair over an entry without tags that a search has found live at the draft's time, where that lies. The weight is the same. `changed`: code of the
-    /// user's ran since; then `None` if it is not there, or not live, any more, and the pair is still offered.
+    /// user's ran since. `None` if it is not there, or not live, any more; then the pair is still offered.
     ///
     /// # Safety
     ///
@@ -122,8 +122,10 @@ impl<K, V> Store<K, V> {
         let mut room = self.budget.room_alone();
         // SAFETY: the caller; no code of the user's runs under it, and none of ours locks.
         let mut locked = unsafe { self.lock_alone(number) };
+        let before = locked.len();
         locked.tend(draft.now, self.adapt.window(), &mut room);
-        // The tending removes what is dead, and it was live.
+        // The tending removes what is dead, and it was live; but by a ticker that has gone back it may have been among that.
+        let changed = changed || locked.len() < before;
         if changed && !(locked.is_there(hash.place(), index) && locked.is_live(index, draft.now)) {
             return None;
         }

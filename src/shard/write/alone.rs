@@ -78,6 +78,12 @@ impl<'s, K, V> Locked<'s, K, V> {
         !self.write.garbage.is_empty()
     }
 
+    /// How many entries are in the table?
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.write.tables.len()
+    }
+
     /// Is the entry in the table?
     #[inline(always)]
     pub(crate) fn is_there(&self, hash: u32, index: u32) -> bool {
