@@ -154,3 +154,28 @@ impl<K, V> Store<K, V> {
         Some(self.left(number, &locked, Some(gone.into_pair())))
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use crate::Cache;
+    use crate::exclusive::Exclusive;
+
+    #[test]
+    fn what_a_caller_writes_who_is_alone_teaches_the_policy() {
+        let cache: Cache<u64, u64> =
+            Cache::builder().capacity(500).shards(1).build().expect("a good description");
+        // SAFETY: nobody else knows this cache, and no guard of it is alive.
+        #[allow(unsafe_code)]
+        let mut alone = unsafe { Exclusive::new(&cache) };
+        let window = || cache.inner.store.adapt.window();
+        let first = window();
+        // Each key is used for a while and never again: what is new is worth more than what was used often.
+        for n in 0..40_000 {
+            assert!(alone.insert(n, n).is_stored());
+            for before in [100, 200, 300] {
+                let _ = alone.get(&u64::saturating_sub(n, before));
+            }
+        }
+        assert!(window().to_bits() != first.to_bits(), "the plan is another one");
+    }
+}
