@@ -86,8 +86,8 @@ impl<'c, K: Eq + Hash, V, S: BuildHasher> Exclusive<'c, K, V, S, false> {
     ///
     /// # Safety
     ///
-    /// As for `new`; the calling thread holds no guard of any other cache either; and no user code that a method runs (hashing, equality, clone, drop,
-    /// weigher, listener, rule, ticker) calls any method of any cache.
+    /// As for `new`; the calling thread holds no guard of any other cache either, and is not within a call of any cache; and no user code that a
+    /// method runs (hashing, equality, clone, drop, weigher, listener, rule, ticker, a closure that it was given) calls any method of any cache.
     ///
     /// ```
     /// # use pinyon::{Cache, exclusive::Exclusive};
