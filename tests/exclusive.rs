@@ -188,10 +188,23 @@ fn g20_an_exclusive_overwrite_outdates_loads_and_tags() {
 
 #[test]
 fn g06_g07_an_exclusive_write_over_what_is_dead_adds_and_what_is_overwritten_dies_in_time() {
-    let ticker = ManualTicker::new();
-    let builder = Cache::<u64, u64>::builder().capacity(1000).shards(1).ticker(ticker.clone());
-    let cache = checked(builder.time_to_live(Duration::from_secs(10)));
-    let mut only = only(&cache);
+    let new = || {
+        let ticker = ManualTicker::new();
+        let builder = Cache::<u64, u64>::builder().capacity(1000).shards(1).ticker(ticker.clone());
+        (checked(builder.time_to_live(Duration::from_secs(10))), ticker)
+    };
+    let (cache, ticker) = new();
+    write_over_what_is_dead(&cache, &ticker, only(&cache));
+    let (cache, ticker) = new();
+    // SAFETY: as in `only`, and numbers know no cache.
+    write_over_what_is_dead(&cache, &ticker, unsafe { Exclusive::non_reentrant(&cache) });
+}
+
+fn write_over_what_is_dead<S: BuildHasher, const REENTRANT: bool>(
+    cache: &Cache<u64, u64, S>,
+    ticker: &ManualTicker,
+    mut only: Exclusive<'_, u64, u64, S, REENTRANT>,
+) {
     let mut fill = |value| (0..200).map(|key| only.insert(key, value)).collect::<Vec<_>>();
     assert!(fill(1).iter().all(|done| *done == Inserted::Added));
     ticker.advance(Duration::from_secs(9));
@@ -212,6 +225,12 @@ fn g06_g07_an_exclusive_write_over_what_is_dead_adds_and_what_is_overwritten_die
     ticker.advance(Duration::from_secs(10));
     while !only.maintain(1000).done {}
     assert_eq!(cache.len(), 0, "the earlier deadline counts");
+    (0..800).for_each(|key| assert_eq!(only.insert(key, 8), Inserted::Added));
+    (20..800).for_each(|key| assert_eq!(only.remove(&key, |value| *value), Some(8)));
+    only.invalidate_all();
+    // The sweep has far to go, and does not come to most of them first.
+    (0..20).for_each(|key| assert_eq!(only.insert(key, 9), Inserted::Added));
+    assert!((0..20).all(|key| only.get(&key) == Some(&9)));
 }
 
 #[test]
@@ -223,6 +242,33 @@ fn an_exclusive_overwrite_is_a_use() {
     assert_eq!(only.insert(0, 2), Inserted::Replaced);
     (4..7).for_each(|key| assert!(only.insert(key, 1).is_stored()));
     assert_eq!(only.peek(&0), Some(&2), "three others went before it");
+}
+
+#[test]
+fn an_exclusive_read_is_a_use() {
+    let cache: common::Checked<u64, u64> =
+        checked(Cache::builder().capacity(4).shards(1).policy(Policy::Clock));
+    let mut only = only(&cache);
+    (0..4).for_each(|key| assert!(only.insert(key, 1).is_stored()));
+    assert_eq!(only.get(&0), Some(&1));
+    (4..7).for_each(|key| assert!(only.insert(key, 1).is_stored()));
+    assert_eq!(only.peek(&0), Some(&1), "three others went before it");
+}
+
+#[test]
+fn g29_what_makes_room_for_an_exclusive_write_was_invalidated_if_a_tag_of_it_was() {
+    for _ in 0..20 {
+        let builder = Cache::builder().capacity(100).shards(1).policy(Policy::Clock);
+        let cache: common::Checked<u64, u64> = checked(builder);
+        let mut only = only(&cache);
+        assert!(only.insert_with(0, 0, InsertOptions::new().tags(["tag"])).is_stored());
+        (1..100).for_each(|key| assert!(only.insert(key, key).is_stored()));
+        only.invalidate_tag("tag");
+        // It is the next to go, if the sweep does not come to it first.
+        assert_eq!(only.insert(100, 100), Inserted::Added);
+        let stats = cache.stats();
+        assert_eq!((stats.invalidated, stats.evicted, cache.len()), (1, 0, 100));
+    }
 }
 
 #[test]

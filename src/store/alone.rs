@@ -159,6 +159,39 @@ impl<K, V> Store<K, V> {
 mod tests {
     use crate::Cache;
     use crate::exclusive::Exclusive;
+    use std::hash::{BuildHasherDefault, Hasher};
+
+    /// The hash of a number is the number.
+    #[derive(Default)]
+    struct Same(u64);
+
+    impl Hasher for Same {
+        fn finish(&self) -> u64 {
+            self.0
+        }
+        fn write(&mut self, _: &[u8]) {
+            unreachable!("keys are numbers")
+        }
+        fn write_u64(&mut self, number: u64) {
+            self.0 = number;
+        }
+    }
+
+    #[test]
+    fn a_shard_that_has_less_than_its_share_takes_it_from_a_fuller_one() {
+        let builder = Cache::builder().capacity(100).shards(4).hasher(BuildHasherDefault::<Same>::default());
+        let cache: Cache<u64, u64, _> = builder.build().expect("a good description");
+        // SAFETY: nobody else knows this cache, and no guard of it is alive.
+        #[allow(unsafe_code)]
+        let mut alone = unsafe { Exclusive::new(&cache) };
+        let key = |shard: u64, n: u64| shard << 62 | n << 24;
+        (0..100).for_each(|n| assert!(alone.insert(key(3, n), n).is_stored()));
+        (0..20).for_each(|n| assert!(alone.insert(key(0, n), n).is_stored()));
+        // The fuller of two that chance picks has to give; its own is one of those, too.
+        let left = (0..20).filter(|&n| alone.peek(&key(0, n)).is_some()).count();
+        assert!(left > 8, "{left} of 20 are left");
+        cache.validate();
+    }
 
     #[test]
     fn what_a_caller_writes_who_is_alone_teaches_the_policy() {
