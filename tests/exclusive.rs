@@ -474,6 +474,16 @@ fn g01_g03_an_exclusive_write_without_more_ado_keeps_to_the_budget() {
     assert_eq!(*told.lock().unwrap(), 2001 - cache.len());
 }
 
+#[test]
+fn g03_an_exclusive_write_that_is_too_heavy_costs_no_other_entry_its_place() {
+    let cache: common::Checked<u64, u64> = checked(Cache::builder().capacity_weight(100).shards(1));
+    let mut only = only(&cache);
+    let weight = |weight| InsertOptions::new().weight(weight);
+    (0..100).for_each(|key| assert!(only.insert_with(key, key, weight(1)).is_stored()));
+    assert!(matches!(only.insert_with(100, 0, weight(101)), Inserted::Refused { weight: 101, .. }));
+    assert_eq!((cache.len(), cache.stats().evicted, cache.stats().refused), (100, 0, 1));
+}
+
 /// Its drop panics if it is the given one's.
 struct Bomb(u64, u64);
 

@@ -258,6 +258,7 @@ fn g24_g27_upkeep_drops_as_it_goes_so_that_drops_that_write_do_not_pile_up() {
 thread_local! {
     /// The cache that the next [`Echo`] writes to when it is dropped.
     static ECHO: RefCell<Option<Cache<u64, Echo>>> = const { RefCell::new(None) };
+    static ECHOES_DROPPED: Cell<usize> = const { Cell::new(0) };
 }
 
 #[derive(Debug)]
@@ -265,6 +266,7 @@ struct Echo;
 
 impl Drop for Echo {
     fn drop(&mut self) {
+        ECHOES_DROPPED.set(ECHOES_DROPPED.get() + 1);
         if let Some(cache) = ECHO.take() {
             assert!(only(&cache).insert_with(5000, Echo, InsertOptions::new().weight(1)).is_stored());
             assert!(only(&cache).remove(&5000, |_| ()).is_some());
@@ -279,12 +281,14 @@ fn g24_what_is_evicted_may_write_when_it_is_dropped_whether_or_not_its_place_was
         for n in 0..200 {
             assert!(only(&cache).insert_with(n, Echo, InsertOptions::new().weight(1)).is_stored());
         }
+        ECHOES_DROPPED.set(0);
         ECHO.set(Some(cache.clone()));
         let heavy = InsertOptions::new().weight(weight);
         assert!(only(&cache).insert_with(1000, Echo, heavy).is_stored());
         assert!(ECHO.with_borrow(Option::is_none), "it was dropped before the call returned");
         assert!(only(&cache).peek(&1000).is_some());
         cache.validate();
+        assert_eq!(ECHOES_DROPPED.get() + cache.len(), 202, "what is not there was dropped, once");
     }
 }
 

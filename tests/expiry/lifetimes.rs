@@ -546,6 +546,23 @@ fn g07_an_update_that_keeps_the_lifetime_leaves_the_hard_deadline_and_restarts_t
 }
 
 #[test]
+#[allow(unsafe_code)]
+fn g07_an_update_by_the_exclusive_door_keeps_the_lifetime_of_what_is_live() {
+    let (cache, ticker) = timed(small());
+    // SAFETY: one thread, no guards.
+    let mut alone = unsafe { Exclusive::new(&cache) };
+    let keeps = || ttl(10 * S).keep_lifetime();
+    assert_eq!(alone.insert_with(7, 0, keeps()), Inserted::Added);
+    assert_eq!(remaining(&cache, 7), Some(10 * S), "nothing was there");
+    ticker.advance(4 * S);
+    assert_eq!(alone.insert_with(7, 1, keeps()), Inserted::Replaced);
+    assert_eq!(remaining(&cache, 7), Some(6 * S));
+    ticker.advance(6 * S);
+    assert_eq!(alone.insert_with(7, 2, keeps()), Inserted::Added);
+    assert_eq!(remaining(&cache, 7), Some(10 * S), "what is dead leaves nothing");
+}
+
+#[test]
 fn g06_g07_what_expires_while_it_is_written_over_ends_with_the_lifetime_it_had() {
     let (cache, ticker) = timed(small());
     cache.insert_with(7, 0, ttl(S));
