@@ -9,6 +9,7 @@ use pinyon::{Cache, InsertOptions, Inserted, ManualTicker, Policy, Ticker};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -290,6 +291,27 @@ fn g24_what_is_evicted_may_write_when_it_is_dropped_whether_or_not_its_place_was
         cache.validate();
         assert_eq!(ECHOES_DROPPED.get() + cache.len(), 202, "what is not there was dropped, once");
     }
+}
+
+/// Its drop panics.
+#[derive(Debug)]
+struct Mine;
+
+impl Drop for Mine {
+    fn drop(&mut self) {
+        panic!("the drop of a test");
+    }
+}
+
+#[test]
+fn g25_what_looks_at_a_removed_value_may_panic_although_the_drop_of_that_would_too() {
+    let cache: Cache<u64, Mine> = Cache::builder().capacity(100).shards(1).build().unwrap();
+    let mut door = only(&cache);
+    assert!(door.insert(1, Mine).is_stored());
+    let removing = AssertUnwindSafe(|| door.remove(&1, |_| panic!("the look of a test")));
+    assert!(catch_unwind(removing).is_err());
+    cache.validate();
+    assert_eq!((cache.len(), cache.weight(), cache.stats().removed, cache.stats().retired), (0, 0, 1, 0));
 }
 
 #[test]
