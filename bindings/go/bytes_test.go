@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -257,50 +256,6 @@ func TestTags(t *testing.T) {
 	lacks(t, b, "none")
 }
 
-func TestG01G03G05Capacities(t *testing.T) {
-	b := made(t, WithCapacity(100))
-	for i := range 1000 {
-		set(t, b, fmt.Sprint(i), "v")
-		if b.Len() > 100 {
-			t.Fatal(b.Len())
-		}
-	}
-	if err := b.SetCapacity(10); err != nil || b.Len() > 10 {
-		t.Fatal(err, b.Len())
-	}
-	if n := b.Shrink(4); n != 6 || b.Len() != 4 {
-		t.Fatal(n, b.Len())
-	}
-	if err := b.SetCapacity(0); !errors.Is(err, ErrInvalid) {
-		t.Fatal(err)
-	}
-	inBytes := made(t, WithCapacityBytes(5000))
-	for _, n := range []int64{-1, 0, 10, 1023} {
-		err := inBytes.SetCapacity(n)
-		if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), fmt.Sprintf("SetCapacity(%d): at least 1", n)) {
-			t.Fatal(err)
-		}
-		if n > 0 && !strings.Contains(err.Error(), "at least 1024") {
-			t.Fatal(err)
-		}
-		if capacity := inBytes.Stats().Capacity; capacity != 5000 {
-			t.Fatal(capacity)
-		}
-	}
-	if err := inBytes.SetCapacity(1024); err != nil {
-		t.Fatal(err)
-	}
-	w := made(t, WithCapacityWeight(100))
-	if err := w.SetEntry("heavy", nil, Entry{Weight: 101}); !errors.Is(err, ErrTooHeavy) {
-		t.Fatal(err)
-	}
-	w.SetEntry("free", nil, Entry{Weightless: true})
-	w.SetEntry("all", nil, Entry{Weight: 100})
-	if s := w.Stats(); s.Weight != 100 || s.Entries != 2 {
-		t.Fatalf("%+v", s)
-	}
-}
-
 func TestG17Iteration(t *testing.T) {
 	b := made(t, WithCapacity(10_000))
 	want := map[string]string{}
@@ -331,92 +286,6 @@ func TestG17Iteration(t *testing.T) {
 	if b.Len() != 0 {
 		t.Fatal(b.Len())
 	}
-}
-
-func TestG25G26Listener(t *testing.T) {
-	var mu sync.Mutex
-	var told []string
-	b := made(t, WithCapacity(100), WithListener(1000, func(r Removal) {
-		mu.Lock()
-		defer mu.Unlock()
-		told = append(told, fmt.Sprintf("%s=%s %v", r.Key, r.Value, r.Cause))
-		if r.Key == "panics" {
-			panic("user")
-		}
-	}))
-	set(t, b, "panics", "1")
-	b.Delete("panics")
-	set(t, b, "a", "1")
-	set(t, b, "a", "2")
-	b.Delete("a")
-	set(t, b, "rest", "")
-	b.Close()
-	want := []string{"panics=1 removed", "a=1 replaced", "a=2 removed"}
-	eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return slices.Equal(told, want) }, func() any { return told })
-}
-
-func TestG25G26AListenerThatEndsItsGoroutineIsToldTheRest(t *testing.T) {
-	var mu sync.Mutex
-	var told []string
-	b := made(t, WithCapacity(100), WithListener(1000, func(r Removal) {
-		mu.Lock()
-		defer mu.Unlock()
-		told = append(told, r.Key)
-		runtime.Goexit()
-	}))
-	var want []string
-	removed := func(keys ...string) {
-		for _, key := range keys {
-			set(t, b, key, "1")
-			b.Delete(key)
-		}
-		want = append(want, keys...)
-	}
-	wanted := func() {
-		t.Helper()
-		eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return slices.Equal(told, want) }, func() any { return told })
-	}
-	removed("a", "b", "c")
-	wanted()
-	removed("d")
-	wanted()
-	removed("e", "f")
-	b.Close()
-	wanted()
-}
-
-func eventually(t testing.TB, holds func() bool, what func() any) {
-	t.Helper()
-	for range 1000 {
-		if holds() {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	t.Fatalf("after five seconds: %v", what())
-}
-
-func TestG27ListenerDoesNotKeepTheCache(t *testing.T) {
-	before := runtime.NumGoroutine()
-	freed := make(chan bool)
-	func() {
-		b, err := NewBytes(WithCapacity(10), WithListener(10, func(Removal) {}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Set("k", []byte("v"))
-		runtime.AddCleanup(b, func(done chan bool) { close(done) }, freed)
-	}()
-	eventually(t, func() bool {
-		runtime.GC()
-		select {
-		case <-freed:
-			return true
-		default:
-			return false
-		}
-	}, func() any { return "the cache is still there" })
-	eventually(t, func() bool { return runtime.NumGoroutine() <= before }, func() any { return "the goroutine is still there" })
 }
 
 func TestBadSettings(t *testing.T) {
@@ -460,46 +329,6 @@ func TestBadEntries(t *testing.T) {
 		}
 	}
 	wants(t, b, "k", "v")
-}
-
-func TestG29Stats(t *testing.T) {
-	b := made(t)
-	set(t, b, "k", "v")
-	before := b.Stats()
-	b.Get("k")
-	b.Get("none")
-	b.View("k", func([]byte) {})
-	b.MGet([]string{"k", "none"})
-	big := strings.Repeat("v", 100_000)
-	set(t, b, "big", big)
-	b.GetInto("big", nil)
-	s := b.Stats().Sub(before)
-	if s.Hits != 4 || s.Misses != 2 || s.Added != 1 || s.HitRatio() != 4./6 || s.Entries != 2 {
-		t.Fatalf("%+v", s)
-	}
-	if (Stats{}).HitRatio() != 0 {
-		t.Fatal("of nothing")
-	}
-	quiet := made(t, WithCapacity(10), WithoutStats())
-	quiet.Get("k")
-	if s := quiet.Stats(); s.Hits+s.Misses != 0 {
-		t.Fatalf("%+v", s)
-	}
-}
-
-func TestHeapLimit(t *testing.T) {
-	b := made(t, WithCapacityBytes(1<<20))
-	limit := HeapLimit(100<<20, b)
-	if Native && (limit > 99<<20 || limit < 90<<20) || !Native && limit != 100<<20 {
-		t.Fatal(limit)
-	}
-	if limit := HeapLimit(100, b); Native && limit != 10 {
-		t.Fatal(limit)
-	}
-	endless := made(t, WithCapacityBytes(math.MaxInt64))
-	if limit := HeapLimit(100<<20, endless, endless, endless); Native && limit != 10<<20 || endless.MemoryBytes() < 0 {
-		t.Fatal(limit, endless.MemoryBytes())
-	}
 }
 
 // Goroutines that do everything at once, each on keys of its own and on keys of all.
@@ -593,55 +422,6 @@ func TestReplaceAnswersForItsArgumentsFirst(t *testing.T) {
 		if _, err := b.Replace("absent", nil, Entry{}); !errors.Is(err, ErrClosed) {
 			t.Error(err)
 		}
-	}
-}
-
-func TestG29WhatLeavesAllAtOnceIsCountedByWhatWasAsked(t *testing.T) {
-	clock := NewManualClock()
-	b := made(t, WithCapacity(100), WithClock(clock), WithTTL(time.Second))
-	set(t, b, "k", "v")
-	clock.Advance(2 * time.Second)
-	b.Clear()
-	if s := b.Stats(); s.Cleared != 1 || s.Expired != 0 {
-		t.Errorf("Clear: %+v", s)
-	}
-	set(t, b, "k", "v")
-	clock.Advance(2 * time.Second)
-	b.InvalidateAll()
-	for b.Maintain(1000) {
-	}
-	if s := b.Stats(); s.Invalidated != 1 || s.Expired != 0 {
-		t.Errorf("InvalidateAll: %+v", s)
-	}
-}
-
-func TestG03G29ARefusalOverAnEntryCountsBoth(t *testing.T) {
-	b := made(t, WithCapacityWeight(10))
-	set(t, b, "k", "v")
-	if err := b.SetEntry("k", nil, Entry{Weight: 11}); !errors.Is(err, ErrTooHeavy) {
-		t.Fatal(err)
-	}
-	lacks(t, b, "k")
-	if s := b.Stats(); s.Added != 1 || s.Replaced != 1 || s.Refused != 1 || s.Entries != 0 || s.Weight != 0 {
-		t.Fatalf("%+v", s)
-	}
-}
-
-func TestG04ACounterInBytesIsWeighedAnew(t *testing.T) {
-	b := made(t, WithCapacityBytes(64<<10))
-	b.SetEntry("given", counter(1), Entry{Weight: 5000})
-	b.SetEntry("nothing", counter(1), Entry{Weightless: true})
-	b.Set("counted", counter(1))
-	weights := map[string]uint64{}
-	for _, key := range []string{"given", "nothing", "counted"} {
-		if n := must[int64](t)(b.Add(key, 1, Entry{})); n != 2 {
-			t.Fatal(n)
-		}
-		m, _ := b.Metadata(key)
-		weights[key] = m.Weight
-	}
-	if weights["given"] >= 1000 || weights["nothing"] != 0 || weights["counted"] == 0 {
-		t.Fatal(weights)
 	}
 }
 

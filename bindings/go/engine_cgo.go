@@ -8,6 +8,8 @@ package pinyon
 // None of these keeps a pointer, so what they point to may stay on the stack; none calls Go.
 #cgo noescape pgo_get
 #cgo nocallback pgo_get
+#cgo noescape pgo_view
+#cgo nocallback pgo_view
 #cgo noescape pgo_take
 #cgo nocallback pgo_take
 #cgo noescape pgo_release
@@ -155,13 +157,13 @@ func (e *engine) get(key string, dst []byte) ([]byte, code) {
 	stress()
 	var v C.pgo_value
 	room := free(dst)
-	copied := C.pgo_get(e.cache, text(key), size(key), data(room), size(room), out(&v))
+	C.pgo_get(e.cache, text(key), size(key), data(room), size(room), out(&v))
 	runtime.KeepAlive(e)
-	if copied >= 0 {
-		return dst[:len(dst)+int(copied)], codeOK
+	if v.size <= size(room) {
+		return dst[:len(dst)+int(v.size)], codeOK
 	}
-	if c := code(v.code); c != codeOK {
-		return dst, c
+	if v.size&C.PGO_NONE != 0 {
+		return dst, code(int32(uint32(v.size)))
 	}
 	return appended(dst, &v), codeOK
 }
@@ -169,13 +171,9 @@ func (e *engine) get(key string, dst []byte) ([]byte, code) {
 func (e *engine) view(key string, look func([]byte)) code {
 	stress()
 	var v C.pgo_value
-	copied := C.pgo_get(e.cache, text(key), size(key), nil, 0, out(&v))
+	c := code(C.pgo_view(e.cache, text(key), size(key), out(&v)))
 	runtime.KeepAlive(e)
-	if copied >= 0 { // no bytes
-		look([]byte{})
-		return codeOK
-	}
-	if c := code(v.code); c != codeOK {
+	if c != codeOK {
 		return c
 	}
 	defer C.pgo_release(v.handle)

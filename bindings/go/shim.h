@@ -58,30 +58,43 @@ static inline const void *pgo_place(const void *data, size_t size) { return size
 // A value that was found: copied into the buffer if it fits, then `handle` is NULL; else in place at `data`, until the handle is
 // released. Counts once.
 typedef struct {
-    uint64_t size;
+    size_t size;
     pinyon_handle *handle;
     const void *data;
-    int32_t code;
 } pgo_value;
 
-// The size of a value that is in the buffer now; of any other, and of none, -1, and what is to be known of it is in `found`.
-static int64_t pgo_get(pgo_cache *cache, const char *key, size_t key_size, char *buffer, size_t capacity, char *found) {
+// Where a read found nothing, this is in the size, and the code in its lower half.
+#define PGO_NONE ((size_t)1 << 63)
+
+// The size alone says what came of it: a value that is no larger than the buffer is in the buffer. It is not returned, because for a
+// result cgo looks up twice where Go's stack is; and the library writes into memory of this function, because to write into Go's costs more.
+static void pgo_get(pgo_cache *cache, const char *key, size_t key_size, char *buffer, size_t capacity, char *found) {
+    pgo_value *value = (pgo_value *)found;
     pinyon_handle *handle;
-    const void *data;
     size_t size;
-    int32_t code = pinyon_get_into(pgo_at(cache), key, key_size, buffer, capacity, &handle, &data, &size);
-    if (code == PINYON_OK && handle == NULL) return (int64_t)size;
-    pgo_value value = {size, handle, data, code};
-    *(pgo_value *)found = value;
-    return -1;
+    int32_t code = pinyon_get_into(pgo_at(cache), key, key_size, buffer, capacity, &handle, NULL, &size);
+    if (code != PINYON_OK) {
+        value->size = PGO_NONE | (uint32_t)code;
+        return;
+    }
+    value->size = size;
+    if (handle) {
+        value->handle = handle;
+        pinyon_handle_value(handle, &value->data, NULL);
+    }
+}
+
+static int32_t pgo_view(pgo_cache *cache, const char *key, size_t key_size, char *found) {
+    pgo_value *value = (pgo_value *)found;
+    int32_t code = pinyon_get(pgo_at(cache), key, key_size, &value->handle, &value->data, &value->size);
+    value->data = pgo_place(value->data, value->size);
+    return code;
 }
 
 static int32_t pgo_take(pgo_cache *cache, const char *key, size_t key_size, char *found) {
     pgo_value *value = (pgo_value *)found;
-    size_t size = 0;
-    int32_t code = pinyon_take(pgo_at(cache), key, key_size, &value->handle, &value->data, &size);
-    value->size = size;
-    value->data = pgo_place(value->data, size);
+    int32_t code = pinyon_take(pgo_at(cache), key, key_size, &value->handle, &value->data, &value->size);
+    value->data = pgo_place(value->data, value->size);
     return code;
 }
 
