@@ -427,7 +427,7 @@ impl<K, V> Drop for Rest<'_, K, V> {
 /// included: what a budget of bytes counts beside the heap of key and value. `timed`: with its times and its node in the wheel.
 #[inline]
 pub(crate) fn entry_bytes<K, V>(timed: bool) -> u64 {
-    const TABLE: usize = 8;
+    const TABLE: usize = 9;
     const SKETCH: usize = 8;
     const WEIGHT: usize = 2;
     let times = if timed { size_of::<Times>() + NODE_BYTES } else { 0 };

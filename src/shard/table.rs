@@ -14,8 +14,9 @@
 //! The home bucket of a hash is `hash * buckets / 2^32`, so a table may have any number of buckets and
 //! the order of homes is the order of hashes in every table. An entry that finds its home full goes
 //! to the next bucket with a free slot, and every bucket it went past counts it. A search
-//! therefore ends at the first bucket that nothing went past: there are no tombstones, so churn never
-//! makes a table worse and nothing ever needs cleaning. (The count is the idea of the displacement
+//! therefore ends at the first bucket that nothing went past: there are no tombstones, and nothing ever needs
+//! cleaning. An entry stays where it was put, though its home has a free slot later; so where entries come and go more of them
+//! stand past their homes than in a table that was filled once, and the load is such that they are few ([`FULL`]). (The count is the idea of the displacement
 //! counts in RocksDB's fixed HyperClock table, kept per line instead of per slot; tags and slots in one line are those of
 //! F14, the comparison of all tags at once is SwissTable's.)
 //!
@@ -58,8 +59,9 @@ pub(crate) use tables::{Located, Place, Tables};
 
 /// Slots of a bucket.
 pub(crate) const SLOTS: usize = if crate::sync::MODEL { 2 } else { 12 };
-/// A table is at most this full, in 1/16: then three or four hits in a hundred need a second line.
-const FULL: usize = 12;
+/// A table is at most this full, in 1/16: then, where entries come and go, five hits in a hundred need a second line, and a miss
+/// looks at 1.4.
+const FULL: usize = 10;
 /// Buckets copied by one write while a table grows: up to 24 entries are asked for their hashes.
 pub(crate) const COPIED_PER_WRITE: usize = if crate::sync::MODEL { 1 } else { 2 };
 

@@ -284,3 +284,42 @@ fn the_validator_sees_an_entry_whose_hash_is_another() {
     assert_eq!(tables.check(|_| 7), Ok(()));
     assert!(tables.check(|_| 8).is_err());
 }
+
+/// A full table where entries come and go for long: the part of them that stand past their home, and the lines that a search for what is not there
+/// looks at.
+fn churned(buckets: usize) -> (f64, f64) {
+    let table = Table::new(buckets);
+    let (view, entries) = (table.view(), table.limit() as u32);
+    // A walk over all 32 bits by the golden ratio would fill the buckets too evenly.
+    let hash_of = |number: u32| {
+        let mixed = (u64::from(number) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        ((mixed ^ mixed >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 32) as u32
+    };
+    let mut present: Vec<u32> = (0..entries).collect();
+    present.iter().for_each(|&number| view.insert(hash_of(number), number));
+    for number in entries..20 * entries {
+        let leaving = hash_of(!number) as usize % present.len();
+        let old = std::mem::replace(&mut present[leaving], number);
+        assert!(view.remove(hash_of(old), old));
+        view.insert(hash_of(number), number);
+    }
+    let at =
+        |number: &u32| view.search(hash_of(*number), |bucket, _, there| (there == *number).then_some(bucket));
+    let displaced = present.iter().filter(|number| at(number) != Some(view.home(hash_of(**number)))).count();
+    let mut lines = 0;
+    for home in 0..buckets {
+        let mut at = home;
+        lines += 1;
+        while view.bucket(at).meta().passed() > 0 {
+            at = view.after(at);
+            lines += 1;
+        }
+    }
+    (displaced as f64 / f64::from(entries), lines as f64 / buckets as f64)
+}
+
+#[test]
+fn where_entries_come_and_go_most_stand_at_home_and_a_miss_ends_soon() {
+    let (displaced, lines) = churned(1000);
+    assert!((0.03..0.07).contains(&displaced) && (1.2..1.6).contains(&lines), "{displaced} {lines}");
+}
