@@ -178,7 +178,7 @@ impl Sketch {
     #[inline]
     pub(crate) fn follow(&mut self, entries: usize) {
         self.entries = entries.max(MIN_ENTRIES);
-        if entries > self.wanted * ENTRIES_PER_BLOCK {
+        if entries >= self.wanted * ENTRIES_PER_BLOCK {
             self.wanted = entries.div_ceil(ENTRIES_PER_BLOCK).max(MIN_BLOCKS);
         }
         if self.len < self.wanted {
@@ -344,6 +344,20 @@ mod tests {
         sketch.bury(1);
         sketch.tend(10);
         assert_eq!((sketch.estimate(1), sketch.miss(1, true), sketch.blocks.len()), (0, (0, false), 0));
+    }
+
+    #[test]
+    fn a_sketch_follows_a_cache_that_holds_nothing_yet() {
+        let mut sketch = Sketch::new();
+        sketch.follow(0);
+        sketch.add(1, 3);
+        assert_eq!((sketch.estimate(1), sketch.wanted), (3, MIN_BLOCKS));
+        for entries in [1, 127, 128, 129, 136, 137, 8, 0] {
+            sketch.follow(entries);
+            assert!(sketch.wanted >= MIN_BLOCKS.max(entries.div_ceil(ENTRIES_PER_BLOCK)), "{entries}");
+            sketch.check().unwrap();
+        }
+        assert_eq!(sketch.wanted, 18);
     }
 
     #[test]
