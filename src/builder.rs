@@ -26,6 +26,8 @@ const MAX_SHARDS: usize = 4096;
 const ENTRIES_PER_SHARD: u64 = 2048;
 /// Bytes, likewise.
 const BYTES_PER_SHARD: u64 = 2 << 20;
+/// Entries of a cache whose tables, rows and sketches are a megabyte together, which a processor keeps near.
+const NEAR: usize = 1 << 14;
 
 /// How much a cache may hold.
 enum Capacity<K, V> {
@@ -348,6 +350,7 @@ impl<K, V, S: BuildHasher> Builder<K, V, S> {
         let arena = Arc::new(Arena::new(self.huge_pages));
         let plan = |shard: usize| Plan {
             expected: part(usize::try_from(expected).unwrap_or(usize::MAX), shards),
+            near: NEAR / shards,
             policy: self.policy,
             seed: seed.wrapping_add(shard as u64),
             weighted: !matches!(weigher, Weigher::One),

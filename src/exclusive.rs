@@ -4,7 +4,8 @@
 //! by a comparison that may fail, as an interpreter's may.
 //!
 //! User code may come back to the cache from within a call. So every call holds a pin while it looks, and a call inside of another
-//! leaves what it removes to the next one outside.
+//! leaves what it removes to the next one outside. Who knows that none comes back does without
+//! ([`Exclusive::non_reentrant`]).
 //!
 //! This module is for language bindings. It is exempt from the promises of semantic versioning, and `unsafe`: the compiler
 //! cannot check that nobody else is there.

@@ -162,8 +162,8 @@ func (e *engine) get(key string, dst []byte) ([]byte, code) {
 	if v.size <= size(room) {
 		return dst[:len(dst)+int(v.size)], codeOK
 	}
-	if v.size&C.PGO_NONE != 0 {
-		return dst, code(int32(uint32(v.size)))
+	if v.size == C.PGO_NONE {
+		return dst, code(v.code)
 	}
 	return appended(dst, &v), codeOK
 }

@@ -72,6 +72,20 @@ func eventually(t testing.TB, holds func() bool, what func() any) {
 	t.Fatalf("after five seconds: %v", what())
 }
 
+// isCollected waits for the collector to find what closes the channel.
+func isCollected(t testing.TB, freed <-chan bool, otherwise string) {
+	t.Helper()
+	eventually(t, func() bool {
+		runtime.GC()
+		select {
+		case <-freed:
+			return true
+		default:
+			return false
+		}
+	}, func() any { return otherwise })
+}
+
 func TestG27ListenerDoesNotKeepTheCache(t *testing.T) {
 	before := runtime.NumGoroutine()
 	freed := make(chan bool)
@@ -83,14 +97,6 @@ func TestG27ListenerDoesNotKeepTheCache(t *testing.T) {
 		b.Set("k", []byte("v"))
 		runtime.AddCleanup(b, func(done chan bool) { close(done) }, freed)
 	}()
-	eventually(t, func() bool {
-		runtime.GC()
-		select {
-		case <-freed:
-			return true
-		default:
-			return false
-		}
-	}, func() any { return "the cache is still there" })
+	isCollected(t, freed, "the cache is still there")
 	eventually(t, func() bool { return runtime.NumGoroutine() <= before }, func() any { return "the goroutine is still there" })
 }

@@ -93,15 +93,7 @@ func TestG27SharedKeepsTheNativeCacheUntilItReturns(t *testing.T) {
 			panic("also then")
 		})
 	}()
-	eventually(t, func() bool {
-		runtime.GC()
-		select {
-		case <-freed:
-			return true
-		default:
-			return false
-		}
-	}, func() any { return "never freed" })
+	isCollected(t, freed, "never freed")
 }
 
 // attached is a cache, and the same as other code has it.

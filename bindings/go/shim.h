@@ -61,10 +61,11 @@ typedef struct {
     size_t size;
     pinyon_handle *handle;
     const void *data;
+    int32_t code;
 } pgo_value;
 
-// Where a read found nothing, this is in the size, and the code in its lower half.
-#define PGO_NONE ((size_t)1 << 63)
+// The size of no value: where a read found nothing, and its code says why.
+#define PGO_NONE SIZE_MAX
 
 // The size alone says what came of it: a value that is no larger than the buffer is in the buffer. It is not returned, because for a
 // result cgo looks up twice where Go's stack is; and the library writes into memory of this function, because to write into Go's costs more.
@@ -74,7 +75,8 @@ static void pgo_get(pgo_cache *cache, const char *key, size_t key_size, char *bu
     size_t size;
     int32_t code = pinyon_get_into(pgo_at(cache), key, key_size, buffer, capacity, &handle, NULL, &size);
     if (code != PINYON_OK) {
-        value->size = PGO_NONE | (uint32_t)code;
+        value->size = PGO_NONE;
+        value->code = code;
         return;
     }
     value->size = size;

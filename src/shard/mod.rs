@@ -105,6 +105,8 @@ pub(crate) struct Sighting {
 pub(crate) struct Plan {
     /// Entries to be expected; 0 if unknown.
     pub(crate) expected: usize,
+    /// So many entries of a shard, or fewer, are near the processor anyway.
+    pub(crate) near: usize,
     pub(crate) policy: Policy,
     pub(crate) seed: u64,
     /// Weights differ, so they must be kept.

@@ -38,9 +38,6 @@ pub(crate) const STEP: usize = 64;
 /// Timers visited by one write.
 pub(crate) const DUE_PER_WRITE: usize = 8;
 
-/// The entries of a shard whose table, rows and sketch are a megabyte: those of less are near the processor anyway.
-const NEAR: usize = 1 << 14;
-
 /// What the lock guards. What nearly every write writes to comes first.
 #[derive(Debug)]
 #[repr(C)]
@@ -58,6 +55,8 @@ pub(super) struct Write {
     due: Vec<u32>,
     /// There was ever an entry with tags.
     tagged: bool,
+    /// So many entries need not be fetched ahead.
+    near: usize,
 }
 
 impl Write {
@@ -74,6 +73,7 @@ impl Write {
             eras: Eras::default(),
             due: Vec::new(),
             tagged: false,
+            near: plan.near,
         }
     }
 
@@ -151,7 +151,7 @@ impl<K, V> Locked<'_, K, V> {
     /// rest goes on: without, each of some five lines would be waited for in turn.
     #[inline]
     pub(crate) fn prefetch(&self, hash: u32) {
-        if self.write.tables.len() < NEAR {
+        if self.write.tables.len() <= self.write.near {
             return;
         }
         if let Some(leaving) = self.write.policy.prefetch(hash, &Rows(self.shard)) {
